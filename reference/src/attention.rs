@@ -1,0 +1,171 @@
+//! Hierarchical sparse attention (HSA): which positions see each other, and one softmax over those.
+
+use crate::{add_scaled, dot, log_sum_exp, row, row_mut};
+
+/// Who sees whom, apart from the global positions.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pattern {
+    /// Every position sees every position; the other fields and the globals then change nothing.
+    pub dense: bool,
+    /// Half-window w: position `i` sees `j` where `|i - j| <= w`.
+    pub window: usize,
+    /// Pairs `(r, k)`: position `i` sees `i + r m` and `i - r m` for `m` from 1 to `k`.
+    pub dilations: Vec<(usize, usize)>,
+}
+
+/// Sizes of the queries, keys and values.
+#[derive(Clone, Copy, Debug)]
+pub struct Dims {
+    /// Sequences, B.
+    pub batch: usize,
+    /// Padded rows of one sequence, R (anchors included).
+    pub rows: usize,
+    /// Heads, H.
+    pub heads: usize,
+    /// Width of a head, Dh.
+    pub head_dim: usize,
+}
+
+/// Which keys exist and which a query sees.
+#[derive(Clone, Copy, Debug)]
+pub struct Mask<'a> {
+    /// `[B]`: rows of each sequence that are in use, anchors included; the rest is padding, neither key nor query.
+    pub lengths: &'a [usize],
+    /// Global positions: seen by all and seeing all. One list for every sequence.
+    pub globals: &'a [u32],
+    /// The pattern of everything else.
+    pub pattern: &'a Pattern,
+}
+
+/// What [`attention`] gives.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Attended {
+    /// `[B, R, H, Dh]`: the weighted mean of the values; 0 in padding.
+    pub out: Vec<f64>,
+    /// `[B, R, H]`: natural log of the sum of exp of the scaled scores; minus infinity in padding.
+    pub lse: Vec<f64>,
+}
+
+/// Whether query `i` sees key `j`: `j` is in the window, or at a dilated step from `i`, or either is global, or the
+/// pattern is dense. There is no causal mask, and the relation is symmetric.
+pub fn sees(pattern: &Pattern, globals: &[u32], i: usize, j: usize) -> bool {
+    let distance = i.abs_diff(j);
+    let is_global = |position: usize| globals.iter().any(|&global| global as usize == position);
+    // Distance 0 is a multiple too, but a position is always in its own window.
+    let dilated = |&(r, k): &(usize, usize)| distance.is_multiple_of(r) && distance <= r.saturating_mul(k);
+    pattern.dense || distance <= pattern.window || pattern.dilations.iter().any(dilated) || is_global(i) || is_global(j)
+}
+
+/// Scaled dot-product attention over the pattern: for each query and head, one softmax over the set of keys that
+/// [`sees`] allows, each key once (Vaswani et al. 2017, with the union of a local window, dilated steps and global
+/// positions as in Longformer and BigBird).
+///
+/// `q` `k` `v` `[B, R, H, Dh]`; `scale` multiplies the scores, usually `1 / sqrt(Dh)`.
+pub fn attention(q: &[f64], k: &[f64], v: &[f64], dims: &Dims, mask: &Mask, scale: f64) -> Attended {
+    let Dims { batch, rows, heads, head_dim } = *dims;
+    for (name, tensor) in [("q", q), ("k", k), ("v", v)] {
+        assert_eq!(tensor.len(), batch * rows * heads * head_dim, "attention: {name} is not [B, R, H, Dh]");
+    }
+    assert_eq!(mask.lengths.len(), batch, "attention: lengths is not [B]");
+    assert!(mask.lengths.iter().all(|&length| length <= rows), "attention: a length is over R");
+
+    let mut out = vec![0.0; batch * rows * heads * head_dim];
+    let mut lse = vec![f64::NEG_INFINITY; batch * rows * heads];
+    for (b, &length) in mask.lengths.iter().enumerate() {
+        let at = |position: usize, head: usize| (b * rows + position) * heads + head;
+        for i in 0..length {
+            let keys: Vec<usize> = (0..length).filter(|&j| sees(mask.pattern, mask.globals, i, j)).collect();
+            for h in 0..heads {
+                let query = row(q, at(i, h), head_dim);
+                let scores: Vec<f64> = keys.iter().map(|&j| scale * dot(query, row(k, at(j, h), head_dim))).collect();
+                let total = log_sum_exp(&scores);
+                lse[at(i, h)] = total;
+                for (&j, score) in keys.iter().zip(&scores) {
+                    let weight = (score - total).exp();
+                    add_scaled(row_mut(&mut out, at(i, h), head_dim), weight, row(v, at(j, h), head_dim));
+                }
+            }
+        }
+    }
+    Attended { out, lse }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{assert_close, values};
+
+    const DENSE: Pattern = Pattern { dense: true, window: 0, dilations: Vec::new() };
+
+    fn hsa(window: usize, dilations: &[(usize, usize)]) -> Pattern {
+        Pattern { dense: false, window, dilations: dilations.to_vec() }
+    }
+
+    #[test]
+    fn sees_the_set_of_the_design() {
+        let pattern = hsa(2, &[(3, 2), (5, 3)]);
+        let seen: Vec<usize> = (0..40).filter(|&j| sees(&pattern, &[0, 33], 20, j)).collect();
+        // Window 18..=22; 3: 17 23 14 26; 5: 15 25 10 30 5 35; globals 0 33.
+        assert_eq!(seen, [0, 5, 10, 14, 15, 17, 18, 19, 20, 21, 22, 23, 25, 26, 30, 33, 35]);
+        assert!((0..40).all(|j| sees(&pattern, &[0, 33], 33, j)));
+    }
+
+    #[test]
+    fn sees_is_symmetric() {
+        let pattern = hsa(1, &[(4, 2), (7, 1)]);
+        for i in 0..30 {
+            assert!(sees(&pattern, &[], i, i));
+            for j in 0..30 {
+                assert_eq!(sees(&pattern, &[2, 9], i, j), sees(&pattern, &[2, 9], j, i));
+            }
+        }
+    }
+
+    #[test]
+    fn two_keys_by_hand() {
+        let dims = Dims { batch: 1, rows: 2, heads: 1, head_dim: 1 };
+        let mask = Mask { lengths: &[2], globals: &[], pattern: &DENSE };
+        // Scores of query 0: 0 and ln 3, so weights 1/4 and 3/4; of query 1: 0 and 0.
+        let got = attention(&[2.0, 0.0], &[0.0, 3f64.ln()], &[8.0, 16.0], &dims, &mask, 0.5);
+        assert_close(&got.out, &[14.0, 12.0], 1e-14);
+        assert_close(&got.lse, &[4f64.ln(), 2f64.ln()], 1e-15);
+    }
+
+    #[test]
+    fn weights_sum_to_one_and_large_scores_do_not_overflow() {
+        let dims = Dims { batch: 1, rows: 12, heads: 2, head_dim: 4 };
+        let (q, k) = (values(0, 96), values(1, 96));
+        let pattern = hsa(1, &[(3, 2)]);
+        let mask = Mask { lengths: &[12], globals: &[5], pattern: &pattern };
+        let got = attention(&q, &k, &[1.0; 96], &dims, &mask, 1e4);
+        assert_close(&got.out, &[1.0; 96], 1e-10);
+        assert!(got.lse.iter().all(|lse| lse.is_finite()));
+    }
+
+    #[test]
+    fn a_wide_window_or_all_globals_equal_dense() {
+        let dims = Dims { batch: 2, rows: 7, heads: 2, head_dim: 3 };
+        let [q, k, v] = [0, 1, 2].map(|stream| values(stream, 2 * 7 * 2 * 3));
+        let run = |globals: &[u32], pattern: &Pattern| {
+            attention(&q, &k, &v, &dims, &Mask { lengths: &[7, 5], globals, pattern }, 0.6)
+        };
+        let dense = run(&[], &DENSE);
+        assert_eq!(dense, run(&[], &hsa(7, &[])));
+        assert_eq!(dense, run(&[], &hsa(0, &[(1, 7)])));
+        assert_eq!(dense, run(&[0, 1, 2, 3, 4, 5, 6], &hsa(0, &[])));
+        assert_ne!(dense, run(&[], &hsa(1, &[])));
+    }
+
+    #[test]
+    fn padding_changes_nothing_and_stays_empty() {
+        let [q, k, v] = [0, 1, 2].map(|stream| values(stream, 5 * 3));
+        let mask = Mask { lengths: &[3], globals: &[4], pattern: &DENSE };
+        let padded = attention(&q, &k, &v, &Dims { batch: 1, rows: 5, heads: 1, head_dim: 3 }, &mask, 1.0);
+        let short = Dims { batch: 1, rows: 3, heads: 1, head_dim: 3 };
+        let alone = attention(&q[..9], &k[..9], &v[..9], &short, &mask, 1.0);
+        assert_eq!(padded.out[..9], alone.out);
+        assert_eq!(padded.lse[..3], alone.lse);
+        assert_eq!(padded.out[9..], [0.0; 6]);
+        assert_eq!(padded.lse[3..], [f64::NEG_INFINITY; 2]);
+    }
+}

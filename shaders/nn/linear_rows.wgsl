@@ -1,0 +1,35 @@
+// linear for few rows (a time embedding, its modulation), where a 64 x 64 tile would stand mostly empty.
+//
+// Tiling: a workgroup computes 8 columns of one row; 8 threads share a column's K and add up in workgroup memory.
+// Bindings: as nn/linear. Grid: one workgroup for each row and 8 columns, flat, columns fastest.
+#import lib/linear.wgsl
+
+var<workgroup> partial: array<f32, 64>;
+
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) thread: u32,
+) {
+    let blocks = (params.n + 7u) / 8u;
+    let index = flat_group(group, groups);
+    let row = index / blocks;
+    let column = index % blocks * 8u + thread / 8u;
+    let inside = row < params.m && column < params.n;
+    var sum = 0.0;
+    if inside {
+        for (var k = thread % 8u; k < params.k; k += 8u) {
+            sum += x[row * params.k + k] * weight[column * params.k + k];
+        }
+    }
+    partial[thread] = sum;
+    workgroupBarrier();
+    if inside && thread % 8u == 0u {
+        var total = 0.0;
+        for (var i = 0u; i < 8u; i += 1u) {
+            total += partial[thread + i];
+        }
+        store(row, column, total);
+    }
+}

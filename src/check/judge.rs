@@ -1,0 +1,99 @@
+//! How an output is held against the f64 reference.
+
+use crate::graph::OracleData;
+use crate::{Data, Tensor};
+
+/// What an output must meet.
+#[derive(Clone, Copy, Debug)]
+pub enum Check {
+    /// Normalised mean squared error, at most this.
+    Nmse(f64),
+    /// Largest absolute difference, at most this.
+    Absolute(f64),
+    /// Equal bits.
+    Exact,
+    /// A rule of the op's own over (inputs, got, wanted); says what is wrong.
+    Rule(fn(&[Option<Tensor>], &[u32], &[u32]) -> Result<(), String>),
+}
+
+/// What came of a check.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Judged {
+    /// The error in the check's own measure (0 where it is exact).
+    pub error: f64,
+    /// What is wrong, if anything.
+    pub failure: Option<String>,
+}
+
+/// `mean (a - b)^2 / mean b^2`; where the reference is all zeros, `mean a^2`. NaN where anything is not a number; values
+/// infinite on both sides with the same sign count as equal.
+pub fn nmse(got: &[f32], want: &[f64]) -> f64 {
+    let (mut error, mut power) = (0.0, 0.0);
+    for (&got, &want) in got.iter().zip(want) {
+        let got = f64::from(got);
+        if got.is_infinite() && got == want {
+            continue;
+        }
+        error += (got - want) * (got - want);
+        power += want * want;
+    }
+    if power > 0.0 { error / power } else { error / got.len().max(1) as f64 }
+}
+
+impl Check {
+    /// Judges one output.
+    pub fn judge(&self, inputs: &[Option<Tensor>], got: &Tensor, want: &OracleData) -> Judged {
+        let within = |error: f64, limit: f64, measure: &str| Judged {
+            error,
+            // Written so that NaN fails.
+            failure: (!(error <= limit)).then(|| format!("{measure} {error:.2e}, at most {limit:.0e} allowed")),
+        };
+        let verdict = |result: Result<(), String>| Judged { error: 0.0, failure: result.err() };
+        match (self, got.data(), want) {
+            (Self::Nmse(_) | Self::Absolute(_), Data::F32(got), OracleData::F64(want)) if got.len() != want.len() => {
+                verdict(Err(format!("{} elements, {} expected", got.len(), want.len())))
+            }
+            (Self::Nmse(limit), Data::F32(got), OracleData::F64(want)) => within(nmse(got, want), *limit, "NMSE"),
+            (Self::Absolute(limit), Data::F32(got), OracleData::F64(want)) => {
+                let differences = got.iter().zip(want).map(|(&got, &want)| (f64::from(got) - want).abs());
+                let most = differences.fold(0.0, |most: f64, d| if d.is_nan() { d } else { most.max(d) });
+                within(most, *limit, "difference")
+            }
+            (Self::Exact, Data::U32(got), OracleData::U32(want)) => verdict(exact(got, want)),
+            (Self::Rule(rule), Data::U32(got), OracleData::U32(want)) => verdict(rule(inputs, got, want)),
+            _ => verdict(Err("the output has not the type of its check".to_owned())),
+        }
+    }
+}
+
+fn exact(got: &[u32], want: &[u32]) -> Result<(), String> {
+    if got.len() != want.len() {
+        return Err(format!("{} elements, {} expected", got.len(), want.len()));
+    }
+    match got.iter().zip(want).position(|(got, want)| got != want) {
+        None => Ok(()),
+        Some(at) => Err(format!("element {at} is {}, expected {}", got[at], want[at])),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nan_never_passes() {
+        let got = Tensor::f32([2], vec![1.0, f32::NAN]).unwrap();
+        let want = OracleData::F64(vec![1.0, 2.0]);
+        for check in [Check::Nmse(1.0), Check::Absolute(9.0)] {
+            assert!(check.judge(&[], &got, &want).failure.is_some());
+        }
+        assert!(nmse(&[f32::NAN], &[f64::NAN]).is_nan());
+        assert!(nmse(&[f32::INFINITY], &[1.0]) > 1.0);
+    }
+
+    #[test]
+    fn nmse_is_relative_to_the_reference() {
+        assert_eq!(nmse(&[3.0, 0.0], &[2.0, 0.0]), 0.25);
+        assert_eq!(nmse(&[1.0], &[0.0]), 1.0);
+    }
+}

@@ -1,0 +1,33 @@
+//! Matrix products in row panels over all cores.
+
+use ndarray::linalg::general_mat_mul;
+use ndarray::{ArrayView2, ArrayViewMut2};
+use rayon::prelude::*;
+
+/// Fewest rows worth a task of their own.
+const PANEL: usize = 16;
+
+/// `y [m, n] = x [m, k] weight [n, k]^T`.
+pub(crate) fn x_times_transposed(x: &[f32], weight: &[f32], y: &mut [f32], m: usize, k: usize, n: usize) {
+    if m == 0 || n == 0 {
+        return;
+    }
+    if k == 0 {
+        y.fill(0.0);
+        return;
+    }
+    let panel = m.div_ceil(rayon::current_num_threads() * 2).max(PANEL);
+    y.par_chunks_mut(panel * n).zip(x.par_chunks(panel * k)).for_each(|(y, x)| {
+        product(x, weight, y, k, n);
+    });
+}
+
+/// [`x_times_transposed`] on one core, for callers that share out the work themselves.
+pub(crate) fn product(x: &[f32], weight: &[f32], y: &mut [f32], k: usize, n: usize) {
+    let m = y.len() / n;
+    let shapes = "the caller's slices have these sizes";
+    let x = ArrayView2::from_shape((m, k), x).expect(shapes);
+    let weight = ArrayView2::from_shape((n, k), weight).expect(shapes);
+    let mut y = ArrayViewMut2::from_shape((m, n), y).expect(shapes);
+    general_mat_mul(1.0, &x, &weight.t(), 0.0, &mut y);
+}

@@ -1,0 +1,64 @@
+//! WGSL kernels as they are built in, and their specialisation by constants.
+
+use std::fmt::Write as _;
+
+use crate::{Error, Result};
+
+/// A WGSL file with its imports expanded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// `family/name`.
+    pub name: &'static str,
+    /// Plain WGSL.
+    pub text: &'static str,
+}
+
+/// The WGSL files under `shaders/`, imports expanded.
+pub mod shaders {
+    use super::Source;
+    include!(concat!(env!("OUT_DIR"), "/shaders.rs"));
+}
+
+/// One variant of a WGSL file: constants that shape its arrays replace those in the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kernel {
+    /// The file.
+    pub source: Source,
+    /// Constants by name; the file declares each as `const NAME: u32 = ...;`.
+    pub constants: &'static [(&'static str, u32)],
+    /// Bytes of its uniform `params`, held against naga's reflection by a test.
+    pub params: usize,
+    /// Its storage bindings after `params`, in order: true where it writes.
+    pub writes: &'static [bool],
+}
+
+impl Kernel {
+    /// `family/name` and the constants, for labels and as the pipeline's key.
+    pub fn label(&self) -> String {
+        let mut label = self.source.name.to_owned();
+        for (name, value) in self.constants {
+            let _ = write!(label, " {name}={value}");
+        }
+        label
+    }
+
+    /// The WGSL text of this variant.
+    ///
+    /// # Errors
+    /// Where the file does not declare one of the constants.
+    pub fn wgsl(&self) -> Result<String> {
+        let mut text = self.source.text.to_owned();
+        for (name, value) in self.constants {
+            let head = format!("const {name}: u32 = ");
+            let declared = text.find(&head).and_then(|start| {
+                let start = start + head.len();
+                text[start..].find(';').map(|len| start..start + len)
+            });
+            let range = declared.ok_or_else(|| {
+                Error::argument(format!("a constant of {}", self.source.name), name, "one it declares")
+            })?;
+            text.replace_range(range, &format!("{value}u"));
+        }
+        Ok(text)
+    }
+}

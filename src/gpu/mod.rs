@@ -1,0 +1,16 @@
+//! The GPU: adapter choice, device, kernels, buffers, errors and device loss.
+
+mod adapter;
+mod context;
+mod kernel;
+mod profile;
+mod recorder;
+
+pub use adapter::{AdapterSummary, DeviceChoice, GpuOptions, Tier, TierReport, adapters, tiers};
+pub use context::Gpu;
+pub use kernel::{Kernel, Source, shaders};
+pub use profile::Profiler;
+pub use recorder::{Binding, Command, Grid, Recorder};
+
+/// WebGPU's limit on workgroups in one dimension.
+pub const MAX_GROUPS: u32 = 65_535;

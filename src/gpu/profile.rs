@@ -1,0 +1,65 @@
+//! Time of each op on the GPU, by timestamps around its pass.
+
+use super::Gpu;
+use crate::Result;
+
+/// Timestamps of one run: two for each op.
+#[derive(Debug)]
+pub struct Profiler {
+    queries: wgpu::QuerySet,
+    resolved: wgpu::Buffer,
+    ops: u32,
+}
+
+impl Profiler {
+    /// Queries for `ops` passes; `None` where the device cannot count time.
+    ///
+    /// # Errors
+    /// Where there is no memory for them.
+    pub fn new(gpu: &Gpu, ops: usize) -> Result<Option<Self>> {
+        let ops = u32::try_from(ops).unwrap_or(u32::MAX);
+        let able = gpu.device().features().contains(wgpu::Features::TIMESTAMP_QUERY);
+        if !able || ops == 0 || ops > wgpu::QUERY_SET_MAX_QUERIES / 2 {
+            return Ok(None);
+        }
+        let queries = gpu.device().create_query_set(&wgpu::QuerySetDescriptor {
+            label: Some("op times"),
+            ty: wgpu::QueryType::Timestamp,
+            count: ops * 2,
+        });
+        let resolved = gpu.device().create_buffer(&wgpu::BufferDescriptor {
+            label: Some("op times"),
+            size: u64::from(ops) * 16,
+            usage: wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC,
+            mapped_at_creation: false,
+        });
+        gpu.check()?;
+        Ok(Some(Self { queries, resolved, ops }))
+    }
+
+    /// Where the pass of op `index` writes its begin and end.
+    pub fn writes(&self, index: usize) -> wgpu::ComputePassTimestampWrites<'_> {
+        let first = index as u32 * 2;
+        wgpu::ComputePassTimestampWrites {
+            query_set: &self.queries,
+            beginning_of_pass_write_index: Some(first),
+            end_of_pass_write_index: Some(first + 1),
+        }
+    }
+
+    /// Ends a run: to be encoded behind its last pass.
+    pub fn resolve(&self, encoder: &mut wgpu::CommandEncoder) {
+        encoder.resolve_query_set(&self.queries, 0..self.ops * 2, &self.resolved, 0);
+    }
+
+    /// Begin and end of each op in nanoseconds.
+    ///
+    /// # Errors
+    /// Where the device was lost.
+    pub fn read(&self, gpu: &Gpu) -> Result<Vec<(f64, f64)>> {
+        let words = gpu.download(&self.resolved, self.ops as usize * 4)?;
+        let period = f64::from(gpu.queue().get_timestamp_period());
+        let time = |low: u32, high: u32| (u64::from(high) << 32 | u64::from(low)) as f64 * period;
+        Ok(words.chunks_exact(4).map(|w| (time(w[0], w[1]), time(w[2], w[3]))).collect())
+    }
+}

@@ -1,0 +1,146 @@
+//! Dispatches: recorded once, encoded into a pass at every step.
+
+use super::context::gpu_error;
+use super::{Gpu, Kernel, MAX_GROUPS};
+use crate::{Error, Result};
+
+/// A buffer, from an offset to its end or for a size.
+#[derive(Clone, Debug)]
+pub struct Binding {
+    /// The buffer.
+    pub buffer: wgpu::Buffer,
+    /// First byte; a multiple of the device's offset alignment.
+    pub offset: u64,
+    /// Bytes, or up to the end.
+    pub size: Option<std::num::NonZeroU64>,
+}
+
+impl From<&wgpu::Buffer> for Binding {
+    fn from(buffer: &wgpu::Buffer) -> Self {
+        Self { buffer: buffer.clone(), offset: 0, size: None }
+    }
+}
+
+/// How many workgroups run.
+#[derive(Clone, Debug)]
+pub enum Grid {
+    /// A fixed number.
+    Groups([u32; 3]),
+    /// Three words at the start of a buffer.
+    Indirect(wgpu::Buffer),
+}
+
+impl Grid {
+    /// `x` by `y` by `z` workgroups.
+    pub fn new(x: usize, y: usize, z: usize) -> Self {
+        Self::Groups([x, y, z].map(|n| u32::try_from(n).unwrap_or(u32::MAX)))
+    }
+
+    /// `groups` workgroups in a row, folded into two dimensions where one is too short; the kernel takes its index
+    /// from `flat_group` in `lib/grid.wgsl` and leaves when it is past the end.
+    pub fn flat(groups: usize) -> Self {
+        let wide = MAX_GROUPS as usize;
+        Self::new(groups.min(wide), groups.div_ceil(wide).max(1), 1)
+    }
+
+    /// Enough workgroups of `size` threads for one thread an element.
+    pub fn elements(count: usize, size: usize) -> Self {
+        Self::flat(count.div_ceil(size))
+    }
+}
+
+/// One recorded dispatch.
+#[derive(Clone, Debug)]
+pub struct Command {
+    pipeline: wgpu::ComputePipeline,
+    group: wgpu::BindGroup,
+    grid: Grid,
+}
+
+impl Command {
+    /// Encodes it into a pass.
+    pub fn encode(&self, pass: &mut wgpu::ComputePass<'_>) {
+        pass.set_pipeline(&self.pipeline);
+        pass.set_bind_group(0, &self.group, &[]);
+        match &self.grid {
+            Grid::Groups([x, y, z]) => pass.dispatch_workgroups(*x, *y, *z),
+            Grid::Indirect(buffer) => pass.dispatch_workgroups_indirect(buffer, 0),
+        }
+    }
+}
+
+/// Records the dispatches of ops.
+#[derive(Debug)]
+pub struct Recorder<'a> {
+    gpu: &'a Gpu,
+    commands: Vec<Command>,
+}
+
+impl<'a> Recorder<'a> {
+    /// Records for `gpu`.
+    pub fn new(gpu: &'a Gpu) -> Self {
+        Self { gpu, commands: Vec::new() }
+    }
+
+    /// The device.
+    pub fn gpu(&self) -> &Gpu {
+        self.gpu
+    }
+
+    /// Records one dispatch of `kernel`: its uniform `params`, then its storage `buffers` in order of binding.
+    ///
+    /// # Errors
+    /// Where the grid exceeds WebGPU's limit, or the driver refuses pipeline or bindings.
+    pub fn dispatch<P: bytemuck::NoUninit>(
+        &mut self,
+        kernel: &Kernel,
+        params: &P,
+        buffers: &[&Binding],
+        grid: Grid,
+    ) -> Result<()> {
+        if let Grid::Groups(groups) = &grid {
+            if groups.contains(&0) {
+                return Ok(());
+            }
+            if let Some(&most) = groups.iter().find(|&&n| n > MAX_GROUPS) {
+                return Err(Error::Limit {
+                    what: format!("the grid of {}", kernel.label()),
+                    needed: u64::from(most),
+                    limit: u64::from(MAX_GROUPS),
+                    device: self.gpu.info().name.clone(),
+                    hint: String::new(),
+                });
+            }
+        }
+        let pipeline = self.gpu.pipeline(kernel)?;
+        let uniform = self.gpu.uniform(bytemuck::bytes_of(params));
+        let mut entries = vec![wgpu::BindGroupEntry { binding: 0, resource: uniform.as_entire_binding() }];
+        for (index, binding) in buffers.iter().enumerate() {
+            entries.push(wgpu::BindGroupEntry {
+                binding: index as u32 + 1,
+                resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                    buffer: &binding.buffer,
+                    offset: binding.offset,
+                    size: binding.size,
+                }),
+            });
+        }
+        let device = self.gpu.device();
+        let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
+        let group = device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some(kernel.source.name),
+            layout: &pipeline.get_bind_group_layout(0),
+            entries: &entries,
+        });
+        if let Some(error) = pollster::block_on(scope.pop()) {
+            return Err(gpu_error(format!("the bindings of {}", kernel.label()), error));
+        }
+        self.commands.push(Command { pipeline, group, grid });
+        Ok(())
+    }
+
+    /// What was recorded.
+    pub fn finish(self) -> Vec<Command> {
+        self.commands
+    }
+}

@@ -1,0 +1,355 @@
+//! Runs a planned graph: records once, replays every step.
+
+use std::time::Instant;
+
+use super::host::Host;
+use super::oracle::Oracle;
+use super::{Bindings, Graph, OracleData, Plan, Source, Value};
+use crate::gpu::{Binding, Command, Gpu, Profiler, Recorder};
+use crate::{Device, Error, Result, Tensor};
+
+/// Words behind each buffer that ops must leave alone, where they are checked.
+const SENTINELS: u64 = 1024;
+const SENTINEL: u32 = 0x7fc0_dead;
+
+/// How a graph is run.
+#[derive(Clone, Copy, Debug)]
+pub struct ExecutorOptions {
+    /// Put sentinel words behind each buffer, for [`Executor::check_sentinels`]. One slot a value then.
+    pub sentinels: bool,
+    /// Take the time of each op.
+    pub profile: bool,
+    /// A run is split into several submits once its ops exceed this many FLOPs, so that no watchdog fires.
+    pub flops_per_submit: f64,
+}
+
+impl Default for ExecutorOptions {
+    fn default() -> Self {
+        Self { sentinels: false, profile: false, flops_per_submit: 1e12 }
+    }
+}
+
+/// Time of one op in one run.
+#[derive(Clone, Debug)]
+pub struct OpTime {
+    /// The op.
+    pub name: &'static str,
+    /// Begin in nanoseconds; differences count, the origin does not.
+    pub begin: f64,
+    /// End in nanoseconds.
+    pub end: f64,
+}
+
+/// What [`Executor::run`] started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Submitted {
+    /// Queue submits it took (0 on the CPU).
+    pub submits: usize,
+}
+
+/// A graph with memory on a device.
+#[derive(Debug)]
+pub struct Executor {
+    graph: Graph,
+    plan: Plan,
+    options: ExecutorOptions,
+    backend: Backend,
+    times: Vec<OpTime>,
+}
+
+#[derive(Debug)]
+enum Backend {
+    Gpu(GpuMemory),
+    Host(Host),
+    Oracle(Oracle),
+}
+
+#[derive(Debug)]
+struct GpuMemory {
+    gpu: Gpu,
+    /// The buffer of each value.
+    buffers: Vec<wgpu::Buffer>,
+    commands: Vec<Vec<Command>>,
+    profiler: Option<Profiler>,
+    /// Rows for [`Executor::stage`]: value, buffer, bytes of a row.
+    staged: Vec<(Value, wgpu::Buffer, u64)>,
+    /// Buffers with sentinels, what they hold, and the bytes in front of the sentinels.
+    guarded: Vec<(wgpu::Buffer, String, u64)>,
+}
+
+impl Executor {
+    /// Plans `graph`, allocates on `device` and records the dispatches.
+    ///
+    /// # Errors
+    /// Where memory or a limit of the device does not suffice, or a kernel is refused.
+    pub fn new(device: &Device, graph: Graph, options: ExecutorOptions) -> Result<Self> {
+        let mut graph = graph;
+        if options.sentinels {
+            graph.keep_all();
+        }
+        let plan = Plan::new(&graph, matches!(device, Device::Gpu(_)));
+        let backend = match device {
+            Device::Gpu(gpu) => Backend::Gpu(GpuMemory::new(gpu, &graph, &plan, options)?),
+            Device::Cpu => Backend::Host(Host::new(&graph, &plan)),
+            Device::Reference => Backend::Oracle(Oracle::new(&graph)),
+        };
+        Ok(Self { graph, plan, options, backend, times: Vec::new() })
+    }
+
+    /// The graph.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// The plan of its memory.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Writes a state.
+    ///
+    /// # Errors
+    /// Where `tensor` has not the value's type and size.
+    pub fn write(&mut self, value: Value, tensor: &Tensor) -> Result<()> {
+        let desc = self.graph.desc(value);
+        if desc.dtype != tensor.desc().dtype || desc.len() != tensor.desc().len() {
+            return Err(Error::shape("write", "the tensor", tensor.desc().to_string(), desc.to_string()));
+        }
+        match &mut self.backend {
+            Backend::Gpu(memory) => {
+                let bytes = bytemuck::cast_slice(tensor.words());
+                memory.gpu.queue().write_buffer(&memory.buffers[value.index()], 0, bytes);
+                memory.gpu.check()?;
+            }
+            Backend::Host(host) => host.write(value.index(), tensor.words()),
+            Backend::Oracle(oracle) => oracle.write(value.index(), tensor),
+        }
+        Ok(())
+    }
+
+    /// Holds `rows` (each as large as `value`) ready on the device, so that [`Executor::run_with`] needs no upload.
+    ///
+    /// # Errors
+    /// Where the rows have another size, or there is no memory for them.
+    pub fn stage(&mut self, value: Value, rows: &[Vec<f32>]) -> Result<()> {
+        let len = self.graph.desc(value).len();
+        if let Some(row) = rows.iter().find(|row| row.len() != len) {
+            return Err(Error::shape("stage", "a row", row.len().to_string(), len.to_string()));
+        }
+        if let Backend::Gpu(memory) = &mut self.backend {
+            let words: Vec<u32> = rows.iter().flatten().map(|x| x.to_bits()).collect();
+            let buffer = memory.gpu.upload("staged rows", &words)?;
+            memory.staged.retain(|(staged, ..)| *staged != value);
+            memory.staged.push((value, buffer, len as u64 * 4));
+        }
+        Ok(())
+    }
+
+    /// Runs every op once.
+    ///
+    /// # Errors
+    /// Where the device was lost or refused the work.
+    pub fn run(&mut self) -> Result<Submitted> {
+        self.run_with(None)
+    }
+
+    /// Like [`Executor::run`], with row `index` of what was staged copied to its value first; `row` is the same row for
+    /// devices that hold nothing staged.
+    ///
+    /// # Errors
+    /// Where the device was lost or refused the work.
+    pub fn run_with(&mut self, staged: Option<(Value, usize, &[f32])>) -> Result<Submitted> {
+        let Self { graph, options, backend, times, .. } = self;
+        match backend {
+            Backend::Gpu(memory) => {
+                return memory.submit(graph, options, staged.map(|(value, index, _)| (value, index)));
+            }
+            Backend::Host(host) => {
+                if let Some((value, _, row)) = staged {
+                    host.write(value.index(), bytemuck::cast_slice(row));
+                }
+                times.clear();
+                let origin = Instant::now();
+                for (index, node) in graph.nodes.iter().enumerate() {
+                    let begin = origin.elapsed().as_nanos() as f64;
+                    host.run_node(graph, index);
+                    let end = origin.elapsed().as_nanos() as f64;
+                    times.push(OpTime { name: node.op.name(), begin, end });
+                }
+            }
+            Backend::Oracle(oracle) => {
+                if let Some((value, _, row)) = staged {
+                    oracle.write(value.index(), &Tensor::f32([row.len()], row.to_vec())?);
+                }
+                for index in 0..graph.nodes.len() {
+                    oracle.run_node(graph, index);
+                }
+            }
+        }
+        Ok(Submitted { submits: 0 })
+    }
+
+    /// Waits for submitted runs.
+    ///
+    /// # Errors
+    /// Where the device was lost or refused the work.
+    pub fn wait(&self) -> Result<()> {
+        match &self.backend {
+            Backend::Gpu(memory) => memory.gpu.wait(),
+            _ => Ok(()),
+        }
+    }
+
+    /// Reads a state or a kept value.
+    ///
+    /// # Errors
+    /// Where the value is temporary, or the device was lost.
+    pub fn read(&self, value: Value) -> Result<Tensor> {
+        let info = &self.graph.values[value.index()];
+        if !info.persistent() {
+            return Err(Error::argument("a value to read", "temporary", "a state or a kept value"));
+        }
+        match &self.backend {
+            Backend::Gpu(memory) => {
+                let words = memory.gpu.download(&memory.buffers[value.index()], info.desc.len())?;
+                Ok(Tensor::from_words(info.desc.clone(), words))
+            }
+            Backend::Host(host) => Ok(host.read(&self.graph, value.index())),
+            Backend::Oracle(oracle) => Ok(oracle.read(&self.graph, value.index())),
+        }
+    }
+
+    /// A value of the f64 reference at full precision; `None` on other devices.
+    pub fn exact(&self, value: Value) -> Option<&OracleData> {
+        match &self.backend {
+            Backend::Oracle(oracle) => Some(oracle.data(value.index())),
+            _ => None,
+        }
+    }
+
+    /// Time of each op in the last run, where it was asked for and the device can tell.
+    ///
+    /// # Errors
+    /// Where the device was lost.
+    pub fn times(&self) -> Result<Vec<OpTime>> {
+        match &self.backend {
+            Backend::Gpu(GpuMemory { gpu, profiler: Some(profiler), .. }) => {
+                let times = profiler.read(gpu)?;
+                let ops = self.graph.nodes.iter().zip(times);
+                Ok(ops.map(|(node, (begin, end))| OpTime { name: node.op.name(), begin, end }).collect())
+            }
+            _ => Ok(self.times.clone()),
+        }
+    }
+
+    /// Names the buffers whose sentinel words did not survive.
+    ///
+    /// # Errors
+    /// Where the device was lost.
+    pub fn check_sentinels(&self) -> Result<Vec<String>> {
+        let Backend::Gpu(memory) = &self.backend else { return Ok(Vec::new()) };
+        let mut broken = Vec::new();
+        for (buffer, what, bytes) in &memory.guarded {
+            let front = usize::try_from(bytes / 4).unwrap_or(usize::MAX);
+            let words = memory.gpu.download(buffer, front + SENTINELS as usize)?;
+            if words[front..].iter().any(|&word| word != SENTINEL) {
+                broken.push(what.clone());
+            }
+        }
+        Ok(broken)
+    }
+}
+
+impl GpuMemory {
+    fn new(gpu: &Gpu, graph: &Graph, plan: &Plan, options: ExecutorOptions) -> Result<Self> {
+        // Refused before anything is allocated.
+        for (index, info) in graph.values.iter().enumerate() {
+            gpu.check_binding(&format!("value {index}, {}", info.desc), info.desc.bytes())?;
+        }
+        let mut guarded = Vec::new();
+        let mut allocate = |what: String, bytes: u64| -> Result<wgpu::Buffer> {
+            if !options.sentinels {
+                return gpu.buffer(&what, bytes);
+            }
+            let buffer = gpu.buffer(&what, bytes + SENTINELS * 4)?;
+            let tail = [SENTINEL; SENTINELS as usize];
+            gpu.queue().write_buffer(&buffer, bytes, bytemuck::cast_slice(&tail));
+            guarded.push((buffer.clone(), what, bytes));
+            Ok(buffer)
+        };
+        let slots = plan.slots.iter().enumerate();
+        let slots: Vec<_> = slots.map(|(i, &bytes)| allocate(format!("slot {i}"), bytes)).collect::<Result<_>>()?;
+        let mut buffers = Vec::with_capacity(graph.values.len());
+        for (index, (info, temporary)) in graph.values.iter().zip(&plan.value).enumerate() {
+            buffers.push(match (temporary, &info.source) {
+                (Some(temporary), _) => slots[plan.assignment[*temporary]].clone(),
+                (None, Source::Constant(constant)) => {
+                    constant.buffer(gpu.id(), || gpu.upload("a constant", constant.tensor().words()))?
+                }
+                (None, _) => allocate(format!("value {index}, {}", info.desc), info.desc.bytes())?,
+            });
+        }
+        let absent = Binding::from(gpu.absent());
+        let mut commands = Vec::with_capacity(graph.nodes.len());
+        for (index, node) in graph.nodes.iter().enumerate() {
+            let bind = |value: Value| Binding::from(&buffers[value.index()]);
+            let scratch = plan.scratch[index]..plan.scratch[index] + node.shapes.scratch.len();
+            let io = Bindings {
+                inputs: node.inputs.iter().map(|v| v.map_or_else(|| absent.clone(), bind)).collect(),
+                outputs: node.outputs.iter().map(|&v| bind(v)).collect(),
+                scratch: scratch.map(|i| Binding::from(&slots[plan.assignment[i]])).collect(),
+            };
+            let mut recorder = Recorder::new(gpu);
+            node.op.encode(&mut recorder, &node.shapes, &io)?;
+            commands.push(recorder.finish());
+        }
+        let profiler = if options.profile { Profiler::new(gpu, graph.nodes.len())? } else { None };
+        Ok(Self { gpu: gpu.clone(), buffers, commands, profiler, staged: Vec::new(), guarded })
+    }
+
+    fn submit(&self, graph: &Graph, options: &ExecutorOptions, staged: Option<(Value, usize)>) -> Result<Submitted> {
+        let device = self.gpu.device();
+        let mut encoder = device.create_command_encoder(&Default::default());
+        if let Some((value, index)) = staged {
+            let row = self.staged.iter().find(|(staged, ..)| *staged == value);
+            let (_, rows, bytes) = row.ok_or_else(|| Error::argument("a staged row", "not staged", "stage() first"))?;
+            let target = &self.buffers[value.index()];
+            encoder.copy_buffer_to_buffer(rows, index as u64 * bytes, target, 0, *bytes);
+        }
+        let mut submits = 0;
+        let mut flops = 0.0;
+        let mut node = 0;
+        while node < graph.nodes.len() {
+            // Ops share a pass up to the watchdog's limit; when timed, each has its own.
+            let first = node;
+            while node < graph.nodes.len() && (node == first || self.profiler.is_none()) {
+                let more = graph.nodes[node].op.cost(&graph.nodes[node].shapes).flops;
+                if node > first && flops + more > options.flops_per_submit {
+                    break;
+                }
+                flops += more;
+                node += 1;
+            }
+            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
+                label: None,
+                timestamp_writes: self.profiler.as_ref().map(|profiler| profiler.writes(first)),
+            });
+            for command in self.commands[first..node].iter().flatten() {
+                command.encode(&mut pass);
+            }
+            drop(pass);
+            if flops >= options.flops_per_submit || (node < graph.nodes.len() && self.profiler.is_none()) {
+                let next = device.create_command_encoder(&Default::default());
+                self.gpu.queue().submit([std::mem::replace(&mut encoder, next).finish()]);
+                submits += 1;
+                flops = 0.0;
+            }
+        }
+        if let Some(profiler) = &self.profiler {
+            profiler.resolve(&mut encoder);
+        }
+        self.gpu.queue().submit([encoder.finish()]);
+        self.gpu.check()?;
+        Ok(Submitted { submits: submits + 1 })
+    }
+}

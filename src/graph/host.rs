@@ -1,0 +1,79 @@
+//! A graph on the CPU device: f32, memory shared by the plan's slots.
+
+use super::{CpuIo, Graph, Inputs, Outputs, Plan, Source};
+use crate::Tensor;
+
+/// Memory of a graph on the CPU: one block for each slot and for each persistent value.
+#[derive(Debug)]
+pub(super) struct Host {
+    blocks: Vec<Vec<u32>>,
+    /// The block of each value; constants have none.
+    block: Vec<Option<usize>>,
+}
+
+impl Host {
+    pub(super) fn new(graph: &Graph, plan: &Plan) -> Self {
+        let words = |bytes: u64| vec![0_u32; usize::try_from(bytes / 4).unwrap_or(usize::MAX)];
+        let mut blocks: Vec<_> = plan.slots.iter().map(|&bytes| words(bytes)).collect();
+        let mut block = Vec::with_capacity(graph.values.len());
+        for (info, temporary) in graph.values.iter().zip(&plan.value) {
+            block.push(match (temporary, &info.source) {
+                (Some(index), _) => Some(plan.assignment[*index]),
+                (None, Source::Constant(_)) => None,
+                (None, _) => {
+                    blocks.push(words(info.desc.bytes()));
+                    Some(blocks.len() - 1)
+                }
+            });
+        }
+        Self { blocks, block }
+    }
+
+    pub(super) fn write(&mut self, index: usize, words: &[u32]) {
+        if let Some(block) = self.block[index] {
+            self.blocks[block][..words.len()].copy_from_slice(words);
+        }
+    }
+
+    pub(super) fn read(&self, graph: &Graph, index: usize) -> Tensor {
+        Tensor::from_words(graph.values[index].desc.clone(), self.words(graph, index).to_vec())
+    }
+
+    fn words<'a>(&'a self, graph: &'a Graph, index: usize) -> &'a [u32] {
+        let info = &graph.values[index];
+        match (&info.source, self.block[index]) {
+            (Source::Constant(constant), _) => constant.tensor().words(),
+            (_, Some(block)) => &self.blocks[block][..info.desc.len()],
+            (_, None) => &[],
+        }
+    }
+
+    pub(super) fn run_node(&mut self, graph: &Graph, index: usize) {
+        let node = &graph.nodes[index];
+        let updated: Vec<_> = node.op.updates().iter().filter_map(|&position| node.inputs[position]).collect();
+        // What is written leaves the memory for the time of the op, so that the rest can be read.
+        let written: Vec<_> = node.outputs.iter().chain(&updated).copied().collect();
+        let mut taken: Vec<Vec<u32>> = written
+            .iter()
+            .map(|value| {
+                let block = self.block[value.index()];
+                block.map(|block| std::mem::take(&mut self.blocks[block])).unwrap_or_default()
+            })
+            .collect();
+        let inputs = node.inputs.iter().map(|value| {
+            let value = (*value)?;
+            (!written.contains(&value)).then(|| self.words(graph, value.index()))
+        });
+        let inputs = Inputs(inputs.collect());
+        let mut slices =
+            taken.iter_mut().zip(&written).map(|(words, value)| &mut words[..graph.values[value.index()].desc.len()]);
+        let outputs = Outputs(slices.by_ref().take(node.outputs.len()).collect());
+        let updates = Outputs(slices.collect());
+        node.op.run(&node.shapes, &mut CpuIo { inputs, outputs, updates });
+        for (words, value) in taken.into_iter().zip(written) {
+            if let Some(block) = self.block[value.index()] {
+                self.blocks[block] = words;
+            }
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! A graph of ops over typed values: built once, planned once, replayed every step.
+
+mod executor;
+mod host;
+mod io;
+mod oracle;
+mod plan;
+
+pub use executor::{Executor, ExecutorOptions, OpTime, Submitted};
+pub use io::{CpuIo, Inputs, InputsF64, OracleData, OracleIo, Outputs};
+pub use plan::Plan;
+
+use std::sync::{Arc, OnceLock};
+
+use crate::gpu::{Binding, Recorder};
+use crate::{Desc, Error, Result, Tensor};
+
+/// A value of a [`Graph`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Value(u32);
+
+impl Value {
+    pub(crate) fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// Work of an op at given shapes.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Cost {
+    /// Floating-point operations; a multiply-add counts 2.
+    pub flops: f64,
+    /// Bytes that must be read and written at least once.
+    pub bytes: f64,
+}
+
+/// Shapes of an op's inputs (absent ones `None`), outputs and scratch.
+#[derive(Clone, Debug)]
+pub struct Shapes {
+    /// One for each input position.
+    pub inputs: Vec<Option<Desc>>,
+    /// One for each output.
+    pub outputs: Vec<Desc>,
+    /// One for each scratch value.
+    pub scratch: Vec<Desc>,
+}
+
+impl Shapes {
+    /// The shape of a required input; `infer` has seen to it that it is there.
+    pub(crate) fn input(&self, index: usize) -> &Desc {
+        self.inputs[index].as_ref().expect("infer requires this input")
+    }
+
+    /// Bytes of all inputs and outputs.
+    pub(crate) fn bytes(&self) -> f64 {
+        let inputs: u64 = self.inputs.iter().flatten().map(Desc::bytes).sum();
+        let outputs: u64 = self.outputs.iter().map(Desc::bytes).sum();
+        (inputs + outputs) as f64
+    }
+}
+
+/// Buffers of an op on a GPU; absent inputs are bound to a small buffer of zeros.
+#[derive(Clone, Debug)]
+pub struct Bindings {
+    /// One for each input position.
+    pub inputs: Vec<Binding>,
+    /// One for each output.
+    pub outputs: Vec<Binding>,
+    /// One for each scratch value.
+    pub scratch: Vec<Binding>,
+}
+
+/// One operation: the same meaning on a GPU, on the CPU and in the f64 reference.
+pub trait Op: std::fmt::Debug + Send + Sync {
+    /// Its name in `drdiff verify`, `bench` and `op`.
+    fn name(&self) -> &'static str;
+
+    /// Checks the inputs and says what the outputs are.
+    ///
+    /// # Errors
+    /// Where a shape, type or setting does not fit.
+    fn infer(&self, inputs: &[Option<&Desc>]) -> Result<Vec<Desc>>;
+
+    /// Positions of the inputs that are updated in place.
+    fn updates(&self) -> &'static [usize] {
+        &[]
+    }
+
+    /// Working memory on a GPU, alive during this op alone.
+    fn scratch(&self, _shapes: &Shapes) -> Vec<Desc> {
+        Vec::new()
+    }
+
+    /// Records the dispatches.
+    ///
+    /// # Errors
+    /// Where a pipeline cannot be made or a limit is exceeded.
+    fn encode(&self, recorder: &mut Recorder<'_>, shapes: &Shapes, io: &Bindings) -> Result<()>;
+
+    /// Computes on the CPU, in f32.
+    fn run(&self, shapes: &Shapes, io: &mut CpuIo<'_>);
+
+    /// Computes with the f64 reference: one entry for each output, then one for each update.
+    fn evaluate(&self, shapes: &Shapes, io: &OracleIo<'_>) -> Vec<OracleData>;
+
+    /// Work at these shapes.
+    fn cost(&self, shapes: &Shapes) -> Cost;
+}
+
+/// A tensor that never changes (a weight), uploaded once however many graphs use it.
+#[derive(Clone, Debug)]
+pub struct Constant(Arc<ConstantInner>);
+
+#[derive(Debug)]
+struct ConstantInner {
+    tensor: Tensor,
+    buffer: OnceLock<(u64, wgpu::Buffer)>,
+}
+
+impl Constant {
+    /// A constant that holds `tensor`.
+    pub fn new(tensor: Tensor) -> Self {
+        Self(Arc::new(ConstantInner { tensor, buffer: OnceLock::new() }))
+    }
+
+    /// The elements.
+    pub fn tensor(&self) -> &Tensor {
+        &self.0.tensor
+    }
+
+    /// Its buffer on the device `id`, made by `upload` at the first call for the first device.
+    pub(crate) fn buffer(&self, id: u64, upload: impl FnOnce() -> Result<wgpu::Buffer>) -> Result<wgpu::Buffer> {
+        if let Some((device, buffer)) = self.0.buffer.get()
+            && *device == id
+        {
+            return Ok(buffer.clone());
+        }
+        let buffer = upload()?;
+        // A second device keeps its own copy in its executor.
+        let _ = self.0.buffer.set((id, buffer.clone()));
+        Ok(buffer)
+    }
+}
+
+/// Where a value's contents come from.
+#[derive(Clone, Debug)]
+pub(crate) enum Source {
+    /// Written by the host, or kept from one run to the next.
+    State,
+    /// Never changes.
+    Constant(Constant),
+    /// Written by the op of this index.
+    Op(usize),
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct ValueInfo {
+    pub desc: Desc,
+    pub source: Source,
+    /// Readable after a run, so its memory is its own.
+    pub kept: bool,
+}
+
+impl ValueInfo {
+    pub(crate) fn persistent(&self) -> bool {
+        self.kept || !matches!(self.source, Source::Op(_))
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub op: Box<dyn Op>,
+    pub inputs: Vec<Option<Value>>,
+    pub outputs: Vec<Value>,
+    pub shapes: Shapes,
+}
+
+/// Values and the ops between them, in the order in which they run.
+#[derive(Debug, Default)]
+pub struct Graph {
+    pub(crate) values: Vec<ValueInfo>,
+    pub(crate) nodes: Vec<Node>,
+}
+
+impl Graph {
+    /// An empty graph.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A value the host writes; it keeps its contents from run to run, zeros at first.
+    pub fn state(&mut self, desc: Desc) -> Value {
+        self.value(desc, Source::State)
+    }
+
+    /// A value that never changes.
+    pub fn constant(&mut self, constant: &Constant) -> Value {
+        self.value(constant.tensor().desc().clone(), Source::Constant(constant.clone()))
+    }
+
+    /// Appends an op and returns its outputs.
+    ///
+    /// # Errors
+    /// Where the op does not accept the inputs' shapes.
+    pub fn push(&mut self, op: impl Op + 'static, inputs: &[Option<Value>]) -> Result<Vec<Value>> {
+        self.push_into(op, inputs, &[])
+    }
+
+    /// Appends an op of one output and returns it.
+    ///
+    /// # Errors
+    /// Where the op does not accept the inputs' shapes.
+    pub fn push1(&mut self, op: impl Op + 'static, inputs: &[Option<Value>]) -> Result<Value> {
+        Ok(self.push(op, inputs)?[0])
+    }
+
+    /// Like [`Graph::push`], with the outputs that `into` names written to states instead of new values.
+    ///
+    /// # Errors
+    /// Where the op does not accept the inputs' shapes, or a state has not the shape of the output.
+    pub fn push_into(
+        &mut self,
+        op: impl Op + 'static,
+        inputs: &[Option<Value>],
+        into: &[Option<Value>],
+    ) -> Result<Vec<Value>> {
+        self.push_boxed(Box::new(op), inputs, into)
+    }
+
+    pub(crate) fn push_boxed(
+        &mut self,
+        op: Box<dyn Op>,
+        inputs: &[Option<Value>],
+        into: &[Option<Value>],
+    ) -> Result<Vec<Value>> {
+        let descs: Vec<Option<&Desc>> = inputs.iter().map(|value| value.map(|value| self.desc(value))).collect();
+        let outputs = op.infer(&descs)?;
+        let mut shapes =
+            Shapes { inputs: descs.into_iter().map(|desc| desc.cloned()).collect(), outputs, scratch: Vec::new() };
+        shapes.scratch = op.scratch(&shapes);
+        let index = self.nodes.len();
+        let mut values = Vec::with_capacity(shapes.outputs.len());
+        for (position, desc) in shapes.outputs.iter().enumerate() {
+            match into.get(position).copied().flatten() {
+                None => values.push(self.value(desc.clone(), Source::Op(index))),
+                Some(state) if self.desc(state) == desc => values.push(state),
+                Some(state) => {
+                    return Err(Error::shape(
+                        op.name(),
+                        format!("the state for output {position}"),
+                        self.desc(state).to_string(),
+                        desc.to_string(),
+                    ));
+                }
+            }
+        }
+        self.nodes.push(Node { op, inputs: inputs.to_vec(), outputs: values.clone(), shapes });
+        Ok(values)
+    }
+
+    /// Makes `value` readable after a run.
+    pub fn keep(&mut self, value: Value) {
+        self.values[value.index()].kept = true;
+    }
+
+    /// Makes every value readable: for looking at a graph op by op, at the price of memory.
+    pub fn keep_all(&mut self) {
+        for value in &mut self.values {
+            value.kept = true;
+        }
+    }
+
+    /// Type and shape of a value.
+    pub fn desc(&self, value: Value) -> &Desc {
+        &self.values[value.index()].desc
+    }
+
+    /// Work of one run, op by op.
+    pub fn costs(&self) -> Vec<(&'static str, Cost)> {
+        self.nodes.iter().map(|node| (node.op.name(), node.op.cost(&node.shapes))).collect()
+    }
+
+    /// Name and outputs of each op, in order.
+    pub fn ops(&self) -> impl Iterator<Item = (&'static str, &[Value])> {
+        self.nodes.iter().map(|node| (node.op.name(), node.outputs.as_slice()))
+    }
+
+    fn value(&mut self, desc: Desc, source: Source) -> Value {
+        let value = Value(self.values.len() as u32);
+        self.values.push(ValueInfo { desc, source, kept: false });
+        value
+    }
+}
