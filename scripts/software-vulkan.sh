@@ -5,7 +5,7 @@
 #
 #   scripts/software-vulkan.sh        prints the folder; a finished one is left alone
 #
-# The folder is $DRDIFF_VULKAN, else drdiff/vulkan under $XDG_CACHE_HOME or ~/.cache. About 700 MB, one minute.
+# The folder is $DRDIFF_VULKAN, else drdiff/vulkan under $XDG_CACHE_HOME or ~/.cache. About 500 MB, half a minute.
 # Needs Debian, x86-64 and root the first time. DRDIFF_VULKAN=system means the machine's own driver: nothing to do.
 set -euo pipefail
 
@@ -88,7 +88,8 @@ for validation in "" "$log.validation"; do
     DRDIFF_VULKAN=$partial DRDIFF_VALIDATION=$validation \
         "$scripts/with-vulkan.sh" vulkaninfo --summary >"$log.vulkaninfo" 2>>"$log" 9>&- ||
         die "vulkaninfo failed on the new driver; the log is $log"
-    grep --quiet 'deviceName *= llvmpipe' "$log.vulkaninfo" || die "the new driver shows no llvmpipe; see $log.vulkaninfo"
+    grep --quiet 'deviceName *= llvmpipe' "$log.vulkaninfo" ||
+        die "the new driver shows no llvmpipe; see $log.vulkaninfo"
 done
 grep --quiet 'Khronos Validation Layer Active' "$log.validation" || die "the validation layer did not load; see $log"
 cat "$log.vulkaninfo" >>"$log"

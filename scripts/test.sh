@@ -29,12 +29,12 @@ check cargo clippy --workspace --all-targets -- -D warnings
 check env RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps
 # One build for the tests and for the program that verifies below.
 check cargo build --workspace --bins --tests --examples
+check "$on_vulkan" cargo test --doc --workspace
 if cargo nextest --version >/dev/null 2>&1; then
     check "$on_vulkan" cargo nextest run --workspace
 else
     check "$on_vulkan" cargo test --workspace --lib --bins --tests --examples
 fi
-check "$on_vulkan" cargo test --doc --workspace
 
 target=$(cargo metadata --no-deps --format-version 1 | sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')
 drdiff=$target/debug/drdiff

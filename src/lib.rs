@@ -7,10 +7,12 @@ mod device;
 mod error;
 pub mod gpu;
 pub mod graph;
+pub mod model;
 pub mod ops;
 mod tensor;
 
 pub use device::Device;
 pub use error::{Error, Result};
 pub use gpu::{DeviceChoice, Gpu, GpuOptions, Tier};
+pub use model::{Method, Model, Prompt, Sampler, SessionOptions};
 pub use tensor::{DType, Data, Desc, Tensor};

@@ -1,7 +1,7 @@
 //! Dynamic expert scheduling (DES): the router, the choice of experts, and the experts themselves.
 
 use crate::nn::{linear, silu};
-use crate::{add_scaled, dot, log_sum_exp, row, row_mut};
+use crate::{add_scaled, dot, row, row_mut};
 
 /// The router's weights.
 #[derive(Clone, Copy, Debug)]
@@ -40,8 +40,8 @@ pub struct Choice {
 /// Chooses the `k` experts with the largest `logit - cost_bias`, the lower index where these tie.
 ///
 /// The subtraction and the comparison are in f32, since a kernel is handed f32 logits and must choose the same
-/// experts exactly: `logits` and `cost_bias` (both `[E]`) are expected to hold f32 values, none of them NaN. The bias takes part in
-/// the choice only; gates and their order come from the unshifted logits.
+/// experts exactly: `logits` and `cost_bias` (both `[E]`) are expected to hold f32 values, none of them NaN. The
+/// bias takes part in the choice only; gates and their order come from the unshifted logits.
 pub fn top_k(logits: &[f64], cost_bias: Option<&[f64]>, k: usize) -> Choice {
     assert!(k >= 1 && k <= logits.len(), "top_k: k is not in 1..=E");
     let bias = |e: usize| cost_bias.map_or(0.0, |bias| bias[e] as f32);
@@ -63,11 +63,12 @@ pub fn top_k(logits: &[f64], cost_bias: Option<&[f64]>, k: usize) -> Choice {
     // Most probable first: by index, then a stable sort by falling logit.
     chosen.sort_unstable();
     chosen.sort_by(|&a, &b| logits[b].partial_cmp(&logits[a]).expect("top_k: a logit is NaN"));
-    let chosen_logits: Vec<f64> = chosen.iter().map(|&e| logits[e]).collect();
-    let total = log_sum_exp(&chosen_logits);
+    // Relative to the largest throughout: next to a logit of 1e30 the log of the sum would be lost.
+    let weights: Vec<f64> = chosen.iter().map(|&e| (logits[e] - logits[chosen[0]]).exp()).collect();
+    let total: f64 = weights.iter().sum();
     Choice {
         indices: chosen.iter().map(|&e| e as u32).collect(),
-        gates: chosen_logits.iter().map(|logit| (logit - total).exp()).collect(),
+        gates: weights.iter().map(|weight| weight / total).collect(),
     }
 }
 

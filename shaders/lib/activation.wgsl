@@ -3,12 +3,10 @@ fn silu(x: f32) -> f32 {
     return x / (1.0 + exp(-x));
 }
 
-// tanh form; tanh through exp of a negative number, which cannot overflow.
+// tanh form; (1 + tanh u) / 2 is the logistic function of 2 u, which keeps its digits where tanh nears -1.
 fn gelu(x: f32) -> f32 {
-    let inner = 0.7978845608028654 * (x + 0.044715 * x * x * x);
-    let e = exp(-2.0 * abs(inner));
-    let tanh = sign(inner) * (1.0 - e) / (1.0 + e);
-    return 0.5 * x * (1.0 + tanh);
+    let u = 0.7978845608028654 * (x + 0.044715 * x * x * x);
+    return x / (1.0 + exp(-2.0 * u));
 }
 
 fn activate(kind: u32, x: f32) -> f32 {

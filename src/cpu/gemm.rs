@@ -31,3 +31,23 @@ pub(crate) fn product(x: &[f32], weight: &[f32], y: &mut [f32], k: usize, n: usi
     let mut y = ArrayViewMut2::from_shape((m, n), y).expect(shapes);
     general_mat_mul(1.0, &x, &weight.t(), 0.0, &mut y);
 }
+
+/// `y [m, n] += x [m, k] weight [n, k]^T` on one core.
+pub(crate) fn add_product(x: &[f32], weight: &[f32], y: &mut [f32], k: usize, n: usize) {
+    let m = y.len() / n;
+    let shapes = "the caller's slices have these sizes";
+    let x = ArrayView2::from_shape((m, k), x).expect(shapes);
+    let weight = ArrayView2::from_shape((n, k), weight).expect(shapes);
+    let mut y = ArrayViewMut2::from_shape((m, n), y).expect(shapes);
+    general_mat_mul(1.0, &x, &weight.t(), 1.0, &mut y);
+}
+
+/// `y [m, n] += weights [m, k] values [k, n]` on one core.
+pub(crate) fn add_weighted(weights: &[f32], values: &[f32], y: &mut [f32], k: usize, n: usize) {
+    let m = y.len() / n;
+    let shapes = "the caller's slices have these sizes";
+    let weights = ArrayView2::from_shape((m, k), weights).expect(shapes);
+    let values = ArrayView2::from_shape((k, n), values).expect(shapes);
+    let mut y = ArrayViewMut2::from_shape((m, n), y).expect(shapes);
+    general_mat_mul(1.0, &weights, &values, 1.0, &mut y);
+}

@@ -31,8 +31,9 @@ pub(crate) fn activate(activation: Activation, x: f32) -> f32 {
         Activation::None => x,
         Activation::Silu => silu(x),
         Activation::Gelu => {
-            let inner = (2.0 / std::f32::consts::PI).sqrt() * (x + 0.044_715 * x * x * x);
-            0.5 * x * (1.0 + inner.tanh())
+            // (1 + tanh u) / 2 is the logistic function of 2 u, which keeps its digits where tanh nears -1.
+            let u = (2.0 / std::f32::consts::PI).sqrt() * (x + 0.044_715 * x * x * x);
+            x / (1.0 + (-2.0 * u).exp())
         }
     }
 }

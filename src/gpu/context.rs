@@ -146,7 +146,8 @@ impl Gpu {
         let usage = wgpu::BufferUsages::STORAGE
             | wgpu::BufferUsages::COPY_SRC
             | wgpu::BufferUsages::COPY_DST
-            | wgpu::BufferUsages::INDIRECT;
+            | wgpu::BufferUsages::INDIRECT
+            | wgpu::BufferUsages::UNIFORM;
         let memory = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let validation = device.push_error_scope(wgpu::ErrorFilter::Validation);
         let buffer = device.create_buffer(&wgpu::BufferDescriptor {

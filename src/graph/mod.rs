@@ -1,14 +1,18 @@
 //! A graph of ops over typed values: built once, planned once, replayed every step.
 
+mod compare;
 mod executor;
 mod host;
 mod io;
 mod oracle;
 mod plan;
+mod recorded;
 
+pub use compare::{Difference, first_difference};
 pub use executor::{Executor, ExecutorOptions, OpTime, Submitted};
 pub use io::{CpuIo, Inputs, InputsF64, OracleData, OracleIo, Outputs};
 pub use plan::Plan;
+pub use recorded::RecordedOp;
 
 use std::sync::{Arc, OnceLock};
 
@@ -273,6 +277,13 @@ impl Graph {
     /// Type and shape of a value.
     pub fn desc(&self, value: Value) -> &Desc {
         &self.values[value.index()].desc
+    }
+
+    /// Bytes of the largest value or scratch.
+    pub fn largest_value(&self) -> u64 {
+        let values = self.values.iter().map(|info| info.desc.bytes());
+        let scratch = self.nodes.iter().flat_map(|node| node.shapes.scratch.iter().map(Desc::bytes));
+        values.chain(scratch).max().unwrap_or(0)
     }
 
     /// Work of one run, op by op.

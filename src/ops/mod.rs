@@ -1,16 +1,51 @@
 //! The operations: shape rules, dispatch and cost, one module for each family of shaders.
 
+pub mod attention;
+pub mod embedding;
+pub mod experts;
 pub mod linear;
 pub mod noise;
+pub mod norm;
+pub mod rope;
+pub mod router;
+pub mod solver;
+pub mod time_embedding;
+pub mod vocab;
 
+pub use attention::{Attention, Pattern};
+pub use embedding::Embedding;
+pub use experts::Experts;
 pub use linear::{Activation, Linear};
 pub use noise::Noise;
+pub use norm::{Norm, NormKind};
+pub use rope::{Rope, rope_table};
+pub use router::Router;
+pub use solver::{BayesQuery, SegmentMean, Solver, SolverStep, StepRow};
+pub use time_embedding::{TimeEmbedding, time_frequencies};
+pub use vocab::VocabExpectation;
+pub use vocab::rounding::Rounding;
 
 use crate::check::Entry;
 use crate::{DType, Desc, Error, Result};
 
 /// Every op that `drdiff verify`, `bench` and `op` know: a new op is one more line here.
-pub const REGISTRY: &[Entry] = &[linear::ENTRY, noise::ENTRY];
+pub const REGISTRY: &[Entry] = &[
+    attention::ENTRY,
+    experts::ENTRY,
+    router::ENTRY,
+    vocab::ENTRY,
+    vocab::rounding::ENTRY,
+    solver::SOLVER_ENTRY,
+    solver::SOLVER_STEP_ENTRY,
+    solver::BAYES_QUERY_ENTRY,
+    solver::SEGMENT_MEAN_ENTRY,
+    noise::ENTRY,
+    linear::ENTRY,
+    norm::ENTRY,
+    rope::ENTRY,
+    embedding::ENTRY,
+    time_embedding::ENTRY,
+];
 
 /// A required input of a type.
 pub(crate) fn require<'a>(
@@ -26,6 +61,14 @@ pub(crate) fn require<'a>(
         return Err(Error::shape(op, name, desc.to_string(), format!("{dtype:?}")));
     }
     Ok(desc)
+}
+
+/// Sees that a tensor has elements.
+pub(crate) fn filled(op: &'static str, name: &str, desc: &Desc) -> Result<()> {
+    match desc.is_empty() {
+        true => Err(Error::shape(op, name, desc.to_string(), "sizes of at least 1")),
+        false => Ok(()),
+    }
 }
 
 /// An input that must have exactly this shape, where it is given.

@@ -1,2 +1,72 @@
-//! cli
-fn main() {}
+//! `drdiff`: generate text, verify and measure kernels, call single ops.
+
+mod bench;
+mod device;
+mod generate;
+mod info;
+mod op;
+mod routing;
+mod trace;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "drdiff", version, about = "Diffusion text models on any GPU", arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Generate text
+    Generate(generate::Generate),
+    /// Hold every op against the f64 reference
+    Verify(verify::Verify),
+    /// Measure every op
+    Bench(bench::Bench),
+    /// Call one op on tensors from a file
+    Op(op::OpCommand),
+    /// List adapters, limits and tiers, and say what would be chosen
+    Info,
+}
+
+/// Why a command ended.
+type Failure = Box<dyn std::error::Error>;
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Generate(command) => command.run(),
+        Command::Verify(command) => command.run(),
+        Command::Bench(command) => command.run(),
+        Command::Op(command) => command.run(),
+        Command::Info => info::run(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let usage = error.downcast_ref::<drdiff::Error>().is_some_and(drdiff::Error::is_usage);
+            eprintln!("error: {}", with_causes(error.as_ref()));
+            ExitCode::from(if usage { 2 } else { 1 })
+        }
+    }
+}
+
+/// An error and what caused it, in one line.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |line, cause| format!("{line}: {cause}"))
+}
+
+/// Prints to standard output; a closed pipe is the reader's choice and no failure.
+fn print(text: &str) -> Result<(), Failure> {
+    use std::io::Write as _;
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => Ok(written?),
+    }
+}

@@ -1,0 +1,47 @@
+// attention, dense: every query of a sequence over every key of it.
+//
+// Bindings: params, q, k, v, lengths, out, lse. Grid: one workgroup a tile of 32 queries of one head, flat, tiles
+// fastest, then heads, then sequences. Tiling: lib/attention_tiles.wgsl.
+#import lib/attention_tiles.wgsl
+
+const MERGE: bool = false;
+
+@compute @workgroup_size(128)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) thread: u32,
+) {
+    let tiles = (params.rows + 31u) / 32u;
+    let index = flat_group(group, groups);
+    let batch = index / tiles / params.heads;
+    if batch >= params.batch {
+        return;
+    }
+    let length = sequence_length(batch);
+    let first = index % tiles * 32u;
+    let key_tiles = select((length + 31u) / 32u, 0u, first >= length);
+    let part = Part(batch, index / tiles % params.heads, length, first, 0u, 0u, key_tiles);
+    attend(part, thread);
+    clear_padding(part, thread);
+}
+
+fn query_position(part: Part, row: u32) -> u32 {
+    let position = part.first_query + row;
+    return select(NONE, position, position < part.length);
+}
+
+fn key_position(part: Part, tile: u32, column: u32) -> u32 {
+    let position = tile * 32u + column;
+    return select(NONE, position, position < part.length);
+}
+
+fn prepare_tile(part: Part, tile: u32, thread: u32) {}
+
+fn owns(part: Part, tile: u32, row: u32, column: u32) -> bool {
+    return tile * 32u + column < part.length;
+}
+
+fn output_row(part: Part, row: u32) -> u32 {
+    return (part.batch * params.rows + part.first_query + row) * params.heads + part.head;
+}

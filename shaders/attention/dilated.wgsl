@@ -1,0 +1,97 @@
+// attention, dilated: the pairs at distance r m, 1 <= m <= k, of one dilation (r, k) where neither is global and which
+// neither the window nor an earlier dilation holds. It goes on from the out and lse of the kernels before it.
+//
+// Bindings: params, q, k, v, lengths, out, lse, globals. Grid: one workgroup a tile of 32 queries of one residue class
+// i = residue + r u, flat, tiles of u fastest, then residues, heads, sequences. Within a class the dilation is a window:
+// the keys of u .. u + 32 are u - k .. u + 32 + k, so tiles are dense. Tiling: lib/attention_tiles.wgsl.
+#import lib/attention_tiles.wgsl
+#import lib/attention_globals.wgsl
+
+const MERGE: bool = true;
+
+// 1 where the column is a key of this kernel.
+var<workgroup> key_owned: array<u32, 32>;
+// 1 where the difference column - row + 31 of this key tile belongs to this dilation.
+var<workgroup> difference_owned: array<u32, 64>;
+
+@compute @workgroup_size(128)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) thread: u32,
+) {
+    let r = params.dilation;
+    let tiles = ((params.rows + r - 1u) / r + 31u) / 32u;
+    let index = flat_group(group, groups);
+    let batch = index / tiles / r / params.heads;
+    if batch >= params.batch {
+        return;
+    }
+    let length = sequence_length(batch);
+    let residue = index / tiles % r;
+    // Positions of this class.
+    let count = select((length - residue + r - 1u) / r, 0u, residue >= length);
+    let first = index % tiles * 32u;
+    if first >= count {
+        return;
+    }
+    let first_key = max(first, params.reach) - params.reach;
+    let end = min(first + 32u + params.reach, count);
+    let key_tiles = (end - first_key + 31u) / 32u;
+    attend(Part(batch, index / tiles / r % params.heads, length, first, first_key, residue, key_tiles), thread);
+}
+
+// Position of member u of the class, or NONE.
+fn member(part: Part, u: u32) -> u32 {
+    let count = (part.length - part.residue + params.dilation - 1u) / params.dilation;
+    return select(NONE, part.residue + params.dilation * u, u < count);
+}
+
+fn query_position(part: Part, row: u32) -> u32 {
+    let position = member(part, part.first_query + row);
+    return select(position, NONE, is_global(position));
+}
+
+fn key_position(part: Part, tile: u32, column: u32) -> u32 {
+    return member(part, part.first_key + tile * 32u + column);
+}
+
+fn prepare_tile(part: Part, tile: u32, thread: u32) {
+    if thread < 32u {
+        let position = key_position(part, tile, thread);
+        key_owned[thread] = select(0u, 1u, position != NONE && !is_global(position));
+    }
+    if thread < 63u {
+        // Key minus query in steps of r, both sides raised by 31 to stay positive.
+        let a = part.first_key + tile * 32u + thread;
+        let b = part.first_query + 31u;
+        difference_owned[thread] = select(0u, 1u, steps_owned(max(a, b) - min(a, b)));
+    }
+}
+
+fn steps_owned(m: u32) -> bool {
+    if m == 0u || m > params.reach {
+        return false;
+    }
+    let distance = m * params.dilation;
+    if distance <= params.window {
+        return false;
+    }
+    for (var i = 0u; i < params.earlier; i += 1u) {
+        let pairs = params.dilations[i / 2u];
+        let pair = select(pairs.xy, pairs.zw, i % 2u == 1u);
+        if distance % pair.x == 0u && distance / pair.x <= pair.y {
+            return false;
+        }
+    }
+    return true;
+}
+
+fn owns(part: Part, tile: u32, row: u32, column: u32) -> bool {
+    return key_owned[column] != 0u && difference_owned[column + 31u - row] != 0u;
+}
+
+fn output_row(part: Part, row: u32) -> u32 {
+    let position = part.residue + params.dilation * (part.first_query + row);
+    return (part.batch * params.rows + position) * params.heads + part.head;
+}

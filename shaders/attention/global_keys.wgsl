@@ -1,0 +1,55 @@
+// attention, global keys: every query that is not global over the global keys. It goes on from the out and lse of the
+// kernels before it.
+//
+// Bindings: params, q, k, v, lengths, out, lse, globals. Grid: one workgroup a tile of 32 queries of one head, flat,
+// tiles fastest, then heads, then sequences. Key tiles are gathered: 32 entries of the list of globals each. Tiling:
+// lib/attention_tiles.wgsl.
+#import lib/attention_tiles.wgsl
+#import lib/attention_globals.wgsl
+
+const MERGE: bool = true;
+
+@compute @workgroup_size(128)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) thread: u32,
+) {
+    let tiles = (params.rows + 31u) / 32u;
+    let index = flat_group(group, groups);
+    let batch = index / tiles / params.heads;
+    if batch >= params.batch {
+        return;
+    }
+    let length = sequence_length(batch);
+    let first = index % tiles * 32u;
+    if first >= length {
+        return;
+    }
+    let key_tiles = (params.globals + 31u) / 32u;
+    attend(Part(batch, index / tiles % params.heads, length, first, 0u, 0u, key_tiles), thread);
+}
+
+fn query_position(part: Part, row: u32) -> u32 {
+    let position = part.first_query + row;
+    return select(NONE, position, position < part.length && !is_global(position));
+}
+
+fn key_position(part: Part, tile: u32, column: u32) -> u32 {
+    let entry = tile * 32u + column;
+    var position = NONE;
+    if entry < params.globals {
+        position = globals[entry];
+    }
+    return select(NONE, position, position < part.length);
+}
+
+fn prepare_tile(part: Part, tile: u32, thread: u32) {}
+
+fn owns(part: Part, tile: u32, row: u32, column: u32) -> bool {
+    return key_position(part, tile, column) != NONE;
+}
+
+fn output_row(part: Part, row: u32) -> u32 {
+    return (part.batch * params.rows + part.first_query + row) * params.heads + part.head;
+}

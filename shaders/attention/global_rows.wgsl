@@ -1,0 +1,57 @@
+// attention, global rows: the global queries over every key. They are few and their keys many, so the keys are split
+// into ranges whose partial results go to scratch: out [splits, B, G, H, Dh], normalised, and lse [splits, B, G, H].
+// The kernel merge puts them together.
+//
+// Bindings: params, q, k, v, lengths, out, lse, globals. Grid: one workgroup a tile of 32 entries of the list of globals
+// for one head and range, flat, tiles fastest, then ranges, heads, sequences. Tiling: lib/attention_tiles.wgsl.
+#import lib/attention_tiles.wgsl
+#import lib/attention_globals.wgsl
+
+const MERGE: bool = false;
+
+@compute @workgroup_size(128)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) thread: u32,
+) {
+    let tiles = (params.globals + 31u) / 32u;
+    let index = flat_group(group, groups);
+    let batch = index / tiles / params.splits / params.heads;
+    if batch >= params.batch {
+        return;
+    }
+    let length = sequence_length(batch);
+    let split = index / tiles % params.splits;
+    let first_key = split * params.split_keys;
+    let end = min(first_key + params.split_keys, length);
+    let key_tiles = select((end - first_key + 31u) / 32u, 0u, first_key >= length);
+    let head = index / tiles / params.splits % params.heads;
+    attend(Part(batch, head, length, index % tiles * 32u, first_key, split, key_tiles), thread);
+}
+
+fn query_position(part: Part, row: u32) -> u32 {
+    let entry = part.first_query + row;
+    var position = NONE;
+    if entry < params.globals {
+        position = globals[entry];
+    }
+    return select(NONE, position, position < part.length);
+}
+
+fn key_position(part: Part, tile: u32, column: u32) -> u32 {
+    let position = part.first_key + tile * 32u + column;
+    return select(NONE, position, position < part.length);
+}
+
+fn prepare_tile(part: Part, tile: u32, thread: u32) {}
+
+// A range is whole tiles long, so no column of its last tile belongs to the next range.
+fn owns(part: Part, tile: u32, row: u32, column: u32) -> bool {
+    return part.first_key + tile * 32u + column < part.length;
+}
+
+fn output_row(part: Part, row: u32) -> u32 {
+    let entry = (part.residue * params.batch + part.batch) * params.globals + part.first_query + row;
+    return entry * params.heads + part.head;
+}

@@ -1,0 +1,46 @@
+// attention, merge: puts the partial results of global_rows together by log-sum-exp and writes the global rows of out
+// and lse.
+//
+// Bindings: params, partial_out [splits, B, G, H, Dh], partial_lse [splits, B, G, H], globals, lengths, out, lse.
+// Grid: one thread an element of [B, G, H, Dh], 128 a workgroup, flat.
+#import lib/attention.wgsl
+
+@group(0) @binding(1) var<storage, read> partial_out: array<f32>;
+@group(0) @binding(2) var<storage, read> partial_lse: array<f32>;
+@group(0) @binding(3) var<storage, read> globals: array<u32>;
+
+@compute @workgroup_size(128)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) thread: u32,
+) {
+    let rows = params.batch * params.globals * params.heads;
+    let index = flat_group(group, groups) * 128u + thread;
+    let row = index / params.head_dim;
+    let d = index % params.head_dim;
+    if row >= rows {
+        return;
+    }
+    let batch = row / params.heads / params.globals;
+    let position = globals[row / params.heads % params.globals];
+    if position >= sequence_length(batch) {
+        return;
+    }
+    var top = MASKED;
+    for (var split = 0u; split < params.splits; split += 1u) {
+        top = max(top, partial_lse[split * rows + row]);
+    }
+    var total = 0.0;
+    var sum = 0.0;
+    for (var split = 0u; split < params.splits; split += 1u) {
+        let weight = exp(partial_lse[split * rows + row] - top);
+        total += weight;
+        sum += weight * partial_out[(split * rows + row) * params.head_dim + d];
+    }
+    let at = (batch * params.rows + position) * params.heads + row % params.heads;
+    out[at * params.head_dim + d] = sum / total;
+    if d == 0u {
+        lse[at] = top + log(total);
+    }
+}

@@ -1,0 +1,252 @@
+// Attention of one tile of 32 queries over tiles of 32 keys, by online softmax (Milakov & Gimelshein 2018;
+// FlashAttention, Dao et al. 2022). What differs between kernels is which positions the rows and columns stand for and
+// which pairs are theirs; each kernel that imports this file defines
+//
+//   MERGE          whether to go on from the (out, lse) that an earlier kernel left: a softmax whose maximum is that
+//                  lse, whose sum is 1 and whose numerator is that out, so that the merge is exact
+//   query_position position of a row of the query tile, or NONE
+//   key_position   position of a column of a key tile, or NONE
+//   prepare_tile   fills workgroup tables for `owns` (the caller puts a barrier behind it)
+//   owns           whether the pair (row, column) of this key tile belongs to this kernel
+//   output_row     row of out and lse for a row of the query tile
+//
+// A workgroup of 128 threads: thread (row, lane) of 16 x 8 holds queries row and row + 16; of the scores, columns lane,
+// lane + 8, lane + 16 and lane + 24; of the output, four dimensions in each chunk of 32. Q, K and V go through
+// workgroup memory in chunks of 32 x 32, vectors along Dh, rows 9 vectors apart so that banks do not collide.
+#import lib/attention.wgsl
+
+@group(0) @binding(1) var<storage, read> q: array<f32>;
+@group(0) @binding(2) var<storage, read> k: array<f32>;
+@group(0) @binding(3) var<storage, read> v: array<f32>;
+
+// Dh rounded up to a multiple of 32.
+const HEAD_DIM: u32 = 32u;
+const CHUNKS: u32 = HEAD_DIM / 32u;
+const SUMS: u32 = 2u * CHUNKS;
+const STRIDE: u32 = 9u;
+
+// One workgroup's part; `first_query`, `first_key` and `residue` mean what the kernel makes of them.
+struct Part {
+    batch: u32,
+    head: u32,
+    length: u32,
+    first_query: u32,
+    first_key: u32,
+    residue: u32,
+    key_tiles: u32,
+}
+
+var<workgroup> query_tile: array<vec4<f32>, 288>;
+// Keys, then values.
+var<workgroup> key_tile: array<vec4<f32>, 288>;
+// Vector l of a row holds the weights of columns l, l + 8, l + 16 and l + 24.
+var<workgroup> weights: array<vec4<f32>, 288>;
+// Of each thread, for its two queries: maxima, at the end sums.
+var<workgroup> partial: array<vec2<f32>, 128>;
+
+// First element of a position's head in q, k and v.
+fn element(part: Part, position: u32) -> u32 {
+    return ((part.batch * params.rows + position) * params.heads + part.head) * params.head_dim;
+}
+
+fn query_vector(part: Part, position: u32, d: u32) -> vec4<f32> {
+    var x = vec4(0.0);
+    if position != NONE {
+        let at = element(part, position) + d;
+        if d + 4u <= params.head_dim {
+            x = vec4(q[at], q[at + 1u], q[at + 2u], q[at + 3u]);
+        } else {
+            for (var i = 0u; d + i < params.head_dim; i += 1u) {
+                x[i] = q[at + i];
+            }
+        }
+    }
+    return x;
+}
+
+fn key_vector(part: Part, position: u32, d: u32) -> vec4<f32> {
+    var x = vec4(0.0);
+    if position != NONE {
+        let at = element(part, position) + d;
+        if d + 4u <= params.head_dim {
+            x = vec4(k[at], k[at + 1u], k[at + 2u], k[at + 3u]);
+        } else {
+            for (var i = 0u; d + i < params.head_dim; i += 1u) {
+                x[i] = k[at + i];
+            }
+        }
+    }
+    return x;
+}
+
+fn value_vector(part: Part, position: u32, d: u32) -> vec4<f32> {
+    var x = vec4(0.0);
+    if position != NONE {
+        let at = element(part, position) + d;
+        if d + 4u <= params.head_dim {
+            x = vec4(v[at], v[at + 1u], v[at + 2u], v[at + 3u]);
+        } else {
+            for (var i = 0u; d + i < params.head_dim; i += 1u) {
+                x[i] = v[at + i];
+            }
+        }
+    }
+    return x;
+}
+
+fn store_vector(row: u32, d: u32, x: vec4<f32>) {
+    let at = row * params.head_dim + d;
+    for (var i = 0u; i < 4u && d + i < params.head_dim; i += 1u) {
+        out[at + i] = x[i];
+    }
+}
+
+fn previous_vector(row: u32, d: u32) -> vec4<f32> {
+    let at = row * params.head_dim + d;
+    var x = vec4(0.0);
+    for (var i = 0u; i < 4u && d + i < params.head_dim; i += 1u) {
+        x[i] = out[at + i];
+    }
+    return x;
+}
+
+fn largest(x: vec4<f32>) -> f32 {
+    return max(max(x.x, x.y), max(x.z, x.w));
+}
+
+// exp(score - top), 0 for what is masked.
+fn weigh(scores: vec4<f32>, top: f32) -> vec4<f32> {
+    return select(exp(scores - top), vec4(0.0), scores <= vec4(0.5 * MASKED));
+}
+
+fn attend(part: Part, thread: u32) {
+    let row = thread / 8u;
+    let lane = thread % 8u;
+    let queries = vec2(query_position(part, row), query_position(part, row + 16u));
+    var top = vec2(MASKED);
+    // Of this thread's columns alone; the eight threads of a row are summed at the end.
+    var total = vec2(0.0);
+    var sums: array<vec4<f32>, SUMS>;
+    if MERGE {
+        for (var i = 0u; i < 2u; i += 1u) {
+            if queries[i] != NONE {
+                let at = output_row(part, row + 16u * i);
+                top[i] = lse[at];
+                total[i] = select(0.0, 1.0, lane == 0u);
+                for (var chunk = 0u; chunk < CHUNKS; chunk += 1u) {
+                    sums[2u * chunk + i] = previous_vector(at, chunk * 32u + lane * 4u);
+                }
+            }
+        }
+    }
+    for (var tile = 0u; tile < part.key_tiles; tile += 1u) {
+        let keys = vec2(key_position(part, tile, row), key_position(part, tile, row + 16u));
+        prepare_tile(part, tile, thread);
+        var scores0 = vec4(0.0);
+        var scores1 = vec4(0.0);
+        for (var chunk = 0u; chunk < CHUNKS; chunk += 1u) {
+            let d = chunk * 32u + lane * 4u;
+            // A single chunk of the queries stays where it is.
+            if CHUNKS > 1u || tile == 0u {
+                query_tile[row * STRIDE + lane] = query_vector(part, queries.x, d);
+                query_tile[(row + 16u) * STRIDE + lane] = query_vector(part, queries.y, d);
+            }
+            key_tile[row * STRIDE + lane] = key_vector(part, keys.x, d);
+            key_tile[(row + 16u) * STRIDE + lane] = key_vector(part, keys.y, d);
+            workgroupBarrier();
+            for (var i = 0u; i < 8u; i += 1u) {
+                let a = query_tile[row * STRIDE + i];
+                let b = query_tile[(row + 16u) * STRIDE + i];
+                let k0 = key_tile[lane * STRIDE + i];
+                let k1 = key_tile[(lane + 8u) * STRIDE + i];
+                let k2 = key_tile[(lane + 16u) * STRIDE + i];
+                let k3 = key_tile[(lane + 24u) * STRIDE + i];
+                scores0 += vec4(dot(a, k0), dot(a, k1), dot(a, k2), dot(a, k3));
+                scores1 += vec4(dot(b, k0), dot(b, k1), dot(b, k2), dot(b, k3));
+            }
+            if chunk + 1u < CHUNKS {
+                workgroupBarrier();
+            }
+        }
+        var owned0 = vec4(false);
+        var owned1 = vec4(false);
+        for (var i = 0u; i < 4u; i += 1u) {
+            owned0[i] = owns(part, tile, row, lane + 8u * i);
+            owned1[i] = owns(part, tile, row + 16u, lane + 8u * i);
+        }
+        scores0 = select(vec4(MASKED), scores0 * params.scale, owned0);
+        scores1 = select(vec4(MASKED), scores1 * params.scale, owned1);
+        partial[thread] = vec2(largest(scores0), largest(scores1));
+        workgroupBarrier();
+
+        var best = top;
+        for (var i = 0u; i < 8u; i += 1u) {
+            best = max(best, partial[row * 8u + i]);
+        }
+        let weights0 = weigh(scores0, best.x);
+        let weights1 = weigh(scores1, best.y);
+        let shrink = exp(top - best);
+        top = best;
+        total = total * shrink + vec2(dot(weights0, vec4(1.0)), dot(weights1, vec4(1.0)));
+        weights[row * STRIDE + lane] = weights0;
+        weights[(row + 16u) * STRIDE + lane] = weights1;
+        for (var chunk = 0u; chunk < CHUNKS; chunk += 1u) {
+            let d = chunk * 32u + lane * 4u;
+            key_tile[row * STRIDE + lane] = value_vector(part, keys.x, d);
+            key_tile[(row + 16u) * STRIDE + lane] = value_vector(part, keys.y, d);
+            workgroupBarrier();
+            var sum0 = sums[2u * chunk] * shrink.x;
+            var sum1 = sums[2u * chunk + 1u] * shrink.y;
+            for (var i = 0u; i < 8u; i += 1u) {
+                let a = weights[row * STRIDE + i];
+                let b = weights[(row + 16u) * STRIDE + i];
+                let v0 = key_tile[i * STRIDE + lane];
+                let v1 = key_tile[(i + 8u) * STRIDE + lane];
+                let v2 = key_tile[(i + 16u) * STRIDE + lane];
+                let v3 = key_tile[(i + 24u) * STRIDE + lane];
+                sum0 += a.x * v0 + a.y * v1 + a.z * v2 + a.w * v3;
+                sum1 += b.x * v0 + b.y * v1 + b.z * v2 + b.w * v3;
+            }
+            sums[2u * chunk] = sum0;
+            sums[2u * chunk + 1u] = sum1;
+            workgroupBarrier();
+        }
+    }
+    partial[thread] = total;
+    workgroupBarrier();
+    var whole = vec2(0.0);
+    for (var i = 0u; i < 8u; i += 1u) {
+        whole += partial[row * 8u + i];
+    }
+    for (var i = 0u; i < 2u; i += 1u) {
+        if queries[i] != NONE {
+            // A range of keys may hold none of this row's.
+            let empty = whole[i] <= 0.0;
+            let inverse = select(1.0 / whole[i], 0.0, empty);
+            let at = output_row(part, row + 16u * i);
+            for (var chunk = 0u; chunk < CHUNKS; chunk += 1u) {
+                store_vector(at, chunk * 32u + lane * 4u, sums[2u * chunk + i] * inverse);
+            }
+            if lane == 0u {
+                lse[at] = select(top[i] + log(whole[i]), MASKED, empty);
+            }
+        }
+    }
+}
+
+// Rows first..first + 32 of a sequence that are past its length: out 0, lse minus infinity.
+fn clear_padding(part: Part, thread: u32) {
+    let lane = thread % 8u;
+    for (var row = thread / 8u; row < 32u; row += 16u) {
+        let position = part.first_query + row;
+        if position >= part.length && position < params.rows {
+            let at = (part.batch * params.rows + position) * params.heads + part.head;
+            for (var d = lane * 4u; d < params.head_dim; d += 32u) {
+                store_vector(at, d, vec4(0.0));
+            }
+            if lane == 0u {
+                lse[at] = params.padding_lse;
+            }
+        }
+    }
+}

@@ -1,0 +1,74 @@
+// norm: each row divided by the root of its mean square (RMS) or, less its mean, by its standard deviation (layer),
+// then y (1 + scale) + shift (adaLN, Peebles and Xie 2023).
+//
+// Tiling: a workgroup makes one row; its 64 threads add up every 64th element, then in a tree.
+// Bindings: params, x [rows, dim], modulation (dim values at each offset) or nothing, y [rows, dim].
+// Grid: one workgroup a row, flat.
+#import lib/grid.wgsl
+
+struct Params {
+    rows: u32,
+    dim: u32,
+    // 0 RMS, 1 layer, as `NormKind` in src/ops/norm.rs counts them.
+    kind: u32,
+    eps: f32,
+    modulation: u32,
+    shift_offset: u32,
+    scale_offset: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read> modulation: array<f32>;
+@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+
+var<workgroup> partial: array<f32, 64>;
+
+// The sum of one value a thread, for every thread.
+fn total(thread: u32, value: f32) -> f32 {
+    workgroupBarrier();
+    partial[thread] = value;
+    workgroupBarrier();
+    for (var half = 32u; half > 0u; half >>= 1u) {
+        if thread < half {
+            partial[thread] += partial[thread + half];
+        }
+        workgroupBarrier();
+    }
+    return partial[0];
+}
+
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) thread: u32,
+) {
+    let row = flat_group(group, groups);
+    if row >= params.rows {
+        return;
+    }
+    let begin = row * params.dim;
+    let count = f32(params.dim);
+    var mean = 0.0;
+    if params.kind == 1u {
+        var sum = 0.0;
+        for (var d = thread; d < params.dim; d += 64u) {
+            sum += x[begin + d];
+        }
+        mean = total(thread, sum) / count;
+    }
+    var squares = 0.0;
+    for (var d = thread; d < params.dim; d += 64u) {
+        let centred = x[begin + d] - mean;
+        squares += centred * centred;
+    }
+    let inverse = 1.0 / sqrt(total(thread, squares) / count + params.eps);
+    for (var d = thread; d < params.dim; d += 64u) {
+        var value = (x[begin + d] - mean) * inverse;
+        if params.modulation != 0u {
+            value = value * (1.0 + modulation[params.scale_offset + d]) + modulation[params.shift_offset + d];
+        }
+        y[begin + d] = value;
+    }
+}

@@ -1,0 +1,163 @@
+//! Mixtures of experts on the CPU: entries (a token's choices) grouped by expert, in panels of rows.
+
+use std::cmp::Reverse;
+
+use ndarray::linalg::general_mat_mul;
+use ndarray::{ArrayView2, ArrayViewMut2, s};
+use rayon::prelude::*;
+
+use super::gemm::product;
+use super::nn::silu;
+
+/// Rows of a task.
+const PANEL: usize = 64;
+
+/// An integer that sorts as the float does: NaN below all, both zeros alike.
+fn sort_key(x: f32) -> u32 {
+    let bits = x.to_bits();
+    match x {
+        _ if x.is_nan() => 0,
+        _ if x == 0.0 => 1 << 31,
+        _ if bits >> 31 == 1 => !bits,
+        _ => bits | 1 << 31,
+    }
+}
+
+/// Chooses by `logit - cost_bias`, lists by falling logit, the lower index first where these tie; gives the gates
+/// `[N, k]`, softmax of the chosen logits.
+pub(crate) fn top_k(logits: &[f32], bias: Option<&[f32]>, experts: usize, k: usize, indices: &mut [u32]) -> Vec<f32> {
+    let mut gates = vec![0.0; indices.len()];
+    let rows = indices.par_chunks_mut(k).zip(gates.par_chunks_mut(k)).zip(logits.par_chunks(experts));
+    rows.for_each_init(Vec::new, |order, ((indices, gates), logits)| {
+        let shifted = |e: usize| sort_key(logits[e] - bias.map_or(0.0, |bias| bias[e]));
+        order.clear();
+        order.extend(0..experts);
+        order.sort_unstable_by_key(|&e| (Reverse(shifted(e)), e));
+        order.truncate(k);
+        order.sort_unstable_by_key(|&e| (Reverse(sort_key(logits[e])), e));
+        let logit = |e: usize| logits[e].clamp(f32::MIN, f32::MAX);
+        let most = logit(order[0]);
+        let mut sum = 0.0;
+        for ((index, gate), &e) in indices.iter_mut().zip(gates.iter_mut()).zip(order.iter()) {
+            *index = e as u32;
+            *gate = (logit(e) - most).exp();
+            sum += *gate;
+        }
+        gates.iter_mut().for_each(|gate| *gate /= sum);
+    });
+    gates
+}
+
+/// Weights of all experts; expert `e` owns the units from the sum of the widths before it.
+pub(crate) struct Weights<'a> {
+    /// `[units, dim]`.
+    pub gate: &'a [f32],
+    /// `[units, dim]`.
+    pub up: &'a [f32],
+    /// `[dim, units]`.
+    pub down: &'a [f32],
+    pub widths: &'a [u32],
+    pub dim: usize,
+    pub units: usize,
+}
+
+/// What the chosen experts computed.
+pub(crate) struct ExpertOutputs {
+    /// Rows of `dim`, sorted by expert.
+    y: Vec<f32>,
+    /// The row of each entry, where its expert has units.
+    row: Vec<Option<usize>>,
+}
+
+/// Some entries of one expert.
+struct Task<'a> {
+    unit: usize,
+    width: usize,
+    entries: &'a [usize],
+    y: &'a mut [f32],
+}
+
+/// Runs every entry (token `n`'s choice `c` is entry `n * k + c`) through its expert.
+pub(crate) fn outputs(x: &[f32], indices: &[u32], counts: &[u32], k: usize, weights: &Weights) -> ExpertOutputs {
+    let dim = weights.dim;
+    // The first row of each expert; none for one without units.
+    let mut rows = 0;
+    let mut next: Vec<Option<usize>> = Vec::with_capacity(counts.len());
+    for (&count, &width) in counts.iter().zip(weights.widths) {
+        next.push((width > 0).then_some(rows));
+        rows += if width > 0 { count as usize } else { 0 };
+    }
+    let mut sorted = vec![0; rows];
+    let mut place = |(entry, &expert): (usize, &u32)| {
+        let next = next[expert as usize].as_mut()?;
+        sorted[*next] = entry;
+        *next += 1;
+        Some(*next - 1)
+    };
+    let row: Vec<Option<usize>> = indices.iter().enumerate().map(&mut place).collect();
+
+    let mut y = vec![0.0; rows * dim];
+    let (mut left, mut y_left) = (sorted.as_slice(), y.as_mut_slice());
+    let mut tasks = Vec::new();
+    let mut unit = 0;
+    for (&count, &width) in counts.iter().zip(weights.widths) {
+        let width = width as usize;
+        if width > 0 {
+            let (own, rest) = left.split_at(count as usize);
+            let (own_y, rest_y) = y_left.split_at_mut(count as usize * dim);
+            (left, y_left) = (rest, rest_y);
+            let panels = own.chunks(PANEL).zip(own_y.chunks_mut(PANEL * dim));
+            tasks.extend(panels.map(|(entries, y)| Task { unit, width, entries, y }));
+        }
+        unit += width;
+    }
+    tasks.into_par_iter().for_each(|task| run(x, k, weights, task));
+    ExpertOutputs { y, row }
+}
+
+fn run(x: &[f32], k: usize, weights: &Weights, task: Task) {
+    let Task { unit, width, entries, y } = task;
+    let Weights { dim, units, .. } = *weights;
+    let panel: Vec<f32> = entries.iter().flat_map(|entry| &x[entry / k * dim..][..dim]).copied().collect();
+    let own = unit * dim..(unit + width) * dim;
+    let mut hidden = vec![0.0; entries.len() * width];
+    let mut up = hidden.clone();
+    product(&panel, &weights.gate[own.clone()], &mut hidden, dim, width);
+    product(&panel, &weights.up[own], &mut up, dim, width);
+    for (hidden, up) in hidden.iter_mut().zip(&up) {
+        *hidden = silu(*hidden) * up;
+    }
+    let shapes = "infer has checked the weights, and the rest was made here";
+    let hidden = ArrayView2::from_shape((entries.len(), width), &hidden).expect(shapes);
+    let down = ArrayView2::from_shape((dim, units), weights.down).expect(shapes);
+    let mut y = ArrayViewMut2::from_shape((entries.len(), dim), y).expect(shapes);
+    general_mat_mul(1.0, &hidden, &down.slice(s![.., unit..unit + width]).t(), 0.0, &mut y);
+}
+
+impl ExpertOutputs {
+    /// `out = residual + scale * sum of gate * output`, in the order of the choices.
+    pub(crate) fn combine(
+        &self,
+        gates: &[f32],
+        k: usize,
+        dim: usize,
+        residual: Option<&[f32]>,
+        scale: Option<&[f32]>,
+        out: &mut [f32],
+    ) {
+        let rows = self.row.par_chunks(k).zip(gates.par_chunks(k));
+        out.par_chunks_mut(dim).zip(rows).enumerate().for_each(|(token, (out, (rows, gates)))| {
+            out.fill(0.0);
+            for (row, gate) in rows.iter().zip(gates) {
+                let Some(row) = row else { continue };
+                for (out, y) in out.iter_mut().zip(&self.y[row * dim..][..dim]) {
+                    *out += gate * y;
+                }
+            }
+            for (column, out) in out.iter_mut().enumerate() {
+                *out *= scale.map_or(1.0, |scale| scale[column]);
+                *out += residual.map_or(0.0, |residual| residual[token * dim + column]);
+            }
+        });
+    }
+}

@@ -1,0 +1,51 @@
+//! Norms on the CPU.
+
+use rayon::prelude::*;
+
+use crate::ops::NormKind;
+
+/// Rows of a task.
+const ROWS: usize = 16;
+/// Sums run side by side, so that they fit vector registers.
+const LANES: usize = 8;
+
+/// Norms the rows of `x` `[.., dim]`, then `y (1 + scale) + shift` where `modulation` is (shift, scale), `dim` each.
+pub(crate) fn norm(
+    x: &[f32],
+    modulation: Option<(&[f32], &[f32])>,
+    y: &mut [f32],
+    dim: usize,
+    kind: NormKind,
+    eps: f32,
+) {
+    y.par_chunks_mut(ROWS * dim).zip(x.par_chunks(ROWS * dim)).for_each(|(y, x)| {
+        for (y, x) in y.chunks_exact_mut(dim).zip(x.chunks_exact(dim)) {
+            let mean = match kind {
+                NormKind::Rms => 0.0,
+                NormKind::Layer => sum(x, |x| x) / dim as f32,
+            };
+            let variance = sum(x, |x| (x - mean) * (x - mean)) / dim as f32;
+            let inverse = 1.0 / (variance + eps).sqrt();
+            for (y, x) in y.iter_mut().zip(x) {
+                *y = (x - mean) * inverse;
+            }
+            if let Some((shift, scale)) = modulation {
+                for ((y, shift), scale) in y.iter_mut().zip(shift).zip(scale) {
+                    *y = *y * (1.0 + scale) + shift;
+                }
+            }
+        }
+    });
+}
+
+fn sum(x: &[f32], of: impl Fn(f32) -> f32) -> f32 {
+    let mut lanes = [0.0; LANES];
+    let chunks = x.chunks_exact(LANES);
+    let rest: f32 = chunks.remainder().iter().map(|&x| of(x)).sum();
+    for chunk in chunks {
+        for (lane, &x) in lanes.iter_mut().zip(chunk) {
+            *lane += of(x);
+        }
+    }
+    lanes.iter().sum::<f32>() + rest
+}

@@ -1,0 +1,91 @@
+//! One op on buffers of the caller's, encoded into the caller's commands.
+
+use super::{Bindings, Op, Shapes};
+use crate::gpu::{Binding, Command, Gpu, Recorder};
+use crate::{Desc, Error, Result};
+
+/// An op recorded once for given buffers, to be encoded as often as needed.
+///
+/// ```no_run
+/// # fn main() -> drdiff::Result<()> {
+/// use drdiff::graph::RecordedOp;
+/// use drdiff::{Desc, Gpu, GpuOptions, ops::Linear};
+///
+/// let gpu = Gpu::open(&GpuOptions::default())?;
+/// let x = gpu.upload("x", bytemuck::cast_slice(&[1.0_f32; 64]))?;
+/// let weight = gpu.upload("weight", bytemuck::cast_slice(&[0.5_f32; 32 * 64]))?;
+/// let y = gpu.buffer("y", 32 * 4)?;
+/// let inputs = [Some((Desc::f32([1, 64]), (&x).into())), Some((Desc::f32([32, 64]), (&weight).into())), None, None, None];
+/// let linear = RecordedOp::new(&gpu, &Linear::default(), &inputs, &[(&y).into()])?;
+/// let mut encoder = gpu.device().create_command_encoder(&Default::default());
+/// linear.encode(&mut encoder);
+/// gpu.queue().submit([encoder.finish()]);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct RecordedOp {
+    commands: Vec<Command>,
+    outputs: Vec<Desc>,
+}
+
+impl RecordedOp {
+    /// Records `op` on `inputs` (in the op's order, `None` where an optional one is absent) and `outputs`; scratch is
+    /// allocated here and lives as long as this does.
+    ///
+    /// Buffers need `STORAGE` usage (what the ops call `step` needs `UNIFORM` too) and at least the size of their value.
+    ///
+    /// # Errors
+    /// Where the shapes do not suit the op, a buffer is missing or too small, or the driver refuses a kernel.
+    pub fn new(gpu: &Gpu, op: &dyn Op, inputs: &[Option<(Desc, Binding)>], outputs: &[Binding]) -> Result<Self> {
+        let descs: Vec<_> = inputs.iter().map(|input| input.as_ref().map(|(desc, _)| desc)).collect();
+        let out = op.infer(&descs)?;
+        let owned = descs.iter().map(|desc| desc.cloned()).collect();
+        let mut shapes = Shapes { inputs: owned, outputs: out, scratch: Vec::new() };
+        shapes.scratch = op.scratch(&shapes);
+        if outputs.len() != shapes.outputs.len() {
+            let expected = shapes.outputs.len().to_string();
+            return Err(Error::shape(op.name(), "the number of outputs", outputs.len().to_string(), expected));
+        }
+        let given = inputs.iter().flatten().map(|(desc, binding)| (desc, binding));
+        for (desc, binding) in given.chain(shapes.outputs.iter().zip(outputs)) {
+            let room = binding.buffer.size().saturating_sub(binding.offset);
+            if room < desc.bytes() {
+                return Err(Error::shape(
+                    op.name(),
+                    "a buffer",
+                    format!("{room} bytes"),
+                    format!("{} for {desc}", desc.bytes()),
+                ));
+            }
+        }
+        let absent = Binding::from(gpu.absent());
+        let scratch = shapes.scratch.iter().map(|desc| Ok(Binding::from(&gpu.buffer("scratch", desc.bytes())?)));
+        let io = Bindings {
+            inputs: inputs.iter().map(|input| input.as_ref().map_or(&absent, |(_, binding)| binding).clone()).collect(),
+            outputs: outputs.to_vec(),
+            scratch: scratch.collect::<Result<_>>()?,
+        };
+        let mut recorder = Recorder::new(gpu);
+        op.encode(&mut recorder, &shapes, &io)?;
+        Ok(Self { commands: recorder.finish(), outputs: shapes.outputs })
+    }
+
+    /// Type and shape of each output.
+    pub fn outputs(&self) -> &[Desc] {
+        &self.outputs
+    }
+
+    /// Encodes it as one compute pass.
+    pub fn encode(&self, encoder: &mut wgpu::CommandEncoder) {
+        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+        self.encode_in(&mut pass);
+    }
+
+    /// Encodes it into a pass.
+    pub fn encode_in(&self, pass: &mut wgpu::ComputePass<'_>) {
+        for command in &self.commands {
+            command.encode(pass);
+        }
+    }
+}

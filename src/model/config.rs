@@ -1,0 +1,269 @@
+//! `config.json`: sizes, schedule, levels and budgets of a model.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ops::Pattern;
+use crate::{Error, Result};
+
+/// The name and version of the format this library reads.
+pub const FORMAT: &str = "drdiff-1";
+
+/// A model's `config.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// `drdiff-1`.
+    pub format: String,
+    /// Tokens, V.
+    pub vocab_size: usize,
+    /// Width of an embedding, De.
+    pub embedding_dim: usize,
+    /// Width of the hidden state, D.
+    pub model_dim: usize,
+    /// Attention heads, H; D is a multiple of it.
+    pub heads: usize,
+    /// Transformer blocks, L.
+    pub layers: usize,
+    /// Dimensions of each head that RoPE turns; even.
+    pub rotary_dim: usize,
+    /// Base of RoPE's frequencies.
+    pub rope_base: f64,
+    /// Width of the time embedding, T; even.
+    pub time_dim: usize,
+    /// Features of a position's place in the text, P; even.
+    pub place_dim: usize,
+    /// Added to the mean square in RMS norm.
+    pub norm_eps: f32,
+    /// Hidden width of each expert; 0 passes the token.
+    pub expert_widths: Vec<u32>,
+    /// Experts a token goes to.
+    pub top_k: usize,
+    /// The token that ends a text.
+    pub eos_token: u32,
+    /// Noise as a function of time.
+    pub schedule: ScheduleConfig,
+    /// Attention patterns by length, shortest first.
+    pub levels: Vec<Level>,
+    /// Compute budgets.
+    pub budget: BudgetConfig,
+    /// Times at which anchor states are refreshed.
+    pub anchor_times: Vec<f64>,
+}
+
+/// Gamma at evenly spaced times, from 0 (cleanest) to 1; linear in between.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScheduleConfig {
+    /// Strictly increasing knots, at least 2.
+    pub gamma: Vec<f64>,
+}
+
+/// The attention pattern up to a length.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Level {
+    /// Text positions up to which it is used.
+    pub max_length: usize,
+    /// Dense or sparse.
+    pub pattern: PatternName,
+    /// Half-window of the sparse pattern.
+    #[serde(default)]
+    pub window: usize,
+    /// Dilations (r, k) of the sparse pattern.
+    #[serde(default)]
+    pub dilations: Vec<(usize, usize)>,
+    /// Anchor rows ahead of the text; the globals of the sparse pattern.
+    pub anchors: usize,
+}
+
+/// Kinds of pattern.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PatternName {
+    /// Every position sees every position.
+    Dense,
+    /// Local, dilated and global.
+    Hsa,
+}
+
+impl Level {
+    /// The pattern as the op takes it.
+    pub fn pattern(&self) -> Pattern {
+        match self.pattern {
+            PatternName::Dense => Pattern::Dense,
+            PatternName::Hsa => Pattern::Hsa { window: self.window, dilations: self.dilations.clone() },
+        }
+    }
+}
+
+/// How a budget becomes a shift of the router.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BudgetConfig {
+    /// The share of the dearest choice that the router takes unshifted.
+    pub default: f64,
+    /// (budget, lambda), budget increasing, lambda decreasing.
+    pub lambda: Vec<(f64, f64)>,
+}
+
+impl Config {
+    /// Reads and checks a `config.json`.
+    ///
+    /// # Errors
+    /// Where it cannot be read, is no such JSON, or contradicts itself.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(|source| Error::File {
+            path: path.to_owned(),
+            doing: "read",
+            source,
+        })?;
+        let config: Self = serde_json::from_str(&text).map_err(|source| Error::Format {
+            path: path.to_owned(),
+            problem: format!("not a configuration of a drdiff model ({source})"),
+            source: None,
+        })?;
+        match config.contradiction() {
+            None => Ok(config),
+            Some(problem) => Err(Error::format(path, problem)),
+        }
+    }
+
+    /// Channels of a head.
+    pub fn head_dim(&self) -> usize {
+        self.model_dim / self.heads
+    }
+
+    /// Sum of the experts' widths.
+    pub fn expert_width(&self) -> usize {
+        self.expert_widths.iter().map(|&width| width as usize).sum()
+    }
+
+    /// Values of one modulation: six for each layer, two for the head.
+    pub fn modulation_len(&self) -> usize {
+        (6 * self.layers + 2) * self.model_dim
+    }
+
+    /// Each expert's cost: its width as a share of the dearest choice.
+    pub fn expert_costs(&self) -> Vec<f64> {
+        let mut widths = self.expert_widths.clone();
+        widths.sort_unstable_by(|a, b| b.cmp(a));
+        let dearest: u32 = widths.iter().take(self.top_k).sum();
+        self.expert_widths.iter().map(|&width| f64::from(width) / f64::from(dearest.max(1))).collect()
+    }
+
+    /// The shift of the router that holds expert FLOPs at `budget`, by the calibration table; 0 for the default.
+    ///
+    /// # Errors
+    /// Where `budget` is outside (0, 1].
+    pub fn lambda(&self, budget: Option<f64>) -> Result<f64> {
+        let Some(budget) = budget else { return Ok(0.0) };
+        if !(budget > 0.0 && budget <= 1.0) {
+            return Err(Error::argument("the budget", budget, "a number above 0 and at most 1"));
+        }
+        let table = &self.budget.lambda;
+        let above = table.iter().position(|(b, _)| *b >= budget);
+        Ok(match above {
+            Some(0) => table[0].1,
+            Some(i) => {
+                let ((b0, l0), (b1, l1)) = (table[i - 1], table[i]);
+                l0 + (l1 - l0) * (budget - b0) / (b1 - b0)
+            }
+            None => table.last().map_or(0.0, |(_, lambda)| *lambda),
+        })
+    }
+
+    /// The index of the level for a text of `length` positions.
+    ///
+    /// # Errors
+    /// Where the length is 0 or beyond the last level.
+    pub fn level(&self, length: usize) -> Result<usize> {
+        let longest = self.levels.last().map_or(0, |level| level.max_length);
+        let level = self.levels.iter().position(|level| length <= level.max_length && length > 0);
+        level.ok_or_else(|| {
+            Error::argument("the length", length, format!("1 to {longest} tokens, as the model's levels go"))
+        })
+    }
+
+    fn contradiction(&self) -> Option<String> {
+        let sizes = [
+            ("vocab_size", self.vocab_size),
+            ("embedding_dim", self.embedding_dim),
+            ("model_dim", self.model_dim),
+            ("heads", self.heads),
+            ("layers", self.layers),
+            ("place_dim", self.place_dim),
+            ("top_k", self.top_k),
+        ];
+        if self.format != FORMAT {
+            return Some(format!("`format` is `{}`, expected `{FORMAT}`", self.format));
+        }
+        if let Some((name, size)) = sizes.iter().find(|(_, size)| *size == 0 || *size > 1 << 20) {
+            return Some(format!("`{name}` is {size}, expected 1 to {}", 1 << 20));
+        }
+        if !self.model_dim.is_multiple_of(self.heads) || self.head_dim() > 256 {
+            let (d, h) = (self.model_dim, self.heads);
+            return Some(format!("`model_dim` {d} and `heads` {h}: expected whole heads of at most 256 channels"));
+        }
+        if !self.rotary_dim.is_multiple_of(2) || self.rotary_dim > self.head_dim() {
+            let (r, d) = (self.rotary_dim, self.head_dim());
+            return Some(format!("`rotary_dim` is {r}, expected an even number of at most the {d} channels of a head"));
+        }
+        if self.time_dim < 4 || !self.time_dim.is_multiple_of(2) || !self.place_dim.is_multiple_of(2) {
+            return Some("`time_dim` and `place_dim` must be even, `time_dim` at least 4".to_owned());
+        }
+        if self.expert_widths.is_empty() || self.top_k > self.expert_widths.len() || self.expert_widths.len() > 256 {
+            let (k, e) = (self.top_k, self.expert_widths.len());
+            return Some(format!(
+                "`top_k` is {k} of {e} `expert_widths`, expected at most as many, and 1 to 256 experts"
+            ));
+        }
+        if self.expert_widths.iter().any(|&width| width > 1 << 20) {
+            return Some(format!("`expert_widths` must be at most {}", 1 << 20));
+        }
+        if self.eos_token as usize >= self.vocab_size {
+            return Some(format!("`eos_token` is {}, outside the {} tokens", self.eos_token, self.vocab_size));
+        }
+        if !(self.norm_eps > 0.0 && self.norm_eps < 1.0) || !(self.rope_base > 1.0 && self.rope_base.is_finite()) {
+            return Some("`norm_eps` must be in (0, 1) and `rope_base` above 1".to_owned());
+        }
+        self.schedule_contradiction().or_else(|| self.level_contradiction())
+    }
+
+    fn schedule_contradiction(&self) -> Option<String> {
+        let gamma = &self.schedule.gamma;
+        let rising = gamma.windows(2).all(|pair| pair[0] < pair[1]);
+        if gamma.len() < 2 || !rising || gamma.iter().any(|gamma| gamma.abs() > 30.0) {
+            return Some("`schedule.gamma` must be strictly increasing knots within [-30, 30], at least 2".to_owned());
+        }
+        if self.anchor_times.iter().any(|time| !(0.0..=1.0).contains(time)) {
+            return Some("`anchor_times` must lie in [0, 1]".to_owned());
+        }
+        let table = &self.budget.lambda;
+        let ordered = table.windows(2).all(|pair| pair[0].0 < pair[1].0 && pair[0].1 > pair[1].1);
+        let finite = table.iter().all(|(budget, lambda)| (0.0..=1.0).contains(budget) && lambda.is_finite());
+        if table.is_empty() || !ordered || !finite || !(0.0..=1.0).contains(&self.budget.default) {
+            return Some(
+                "`budget.lambda` must be pairs of rising budgets in [0, 1] and falling finite lambdas".to_owned(),
+            );
+        }
+        None
+    }
+
+    fn level_contradiction(&self) -> Option<String> {
+        let rising = self.levels.windows(2).all(|pair| pair[0].max_length < pair[1].max_length);
+        if self.levels.is_empty() || !rising || self.levels[0].max_length == 0 {
+            return Some("`levels` must be there, `max_length` rising".to_owned());
+        }
+        for (index, level) in self.levels.iter().enumerate() {
+            if level.anchors == 0 || level.anchors > 4096 || level.max_length > 1 << 24 {
+                return Some(format!("level {index} must have 1 to 4096 anchors and at most {} positions", 1 << 24));
+            }
+            if level.dilations.len() > 16 || level.dilations.iter().any(|&(r, _)| r == 0) {
+                return Some(format!("the dilations (r, k) of level {index} must be at most 16, with r at least 1"));
+            }
+        }
+        None
+    }
+}

@@ -1,0 +1,264 @@
+//! The denoiser as a graph: one evaluation of the network and one update of the state.
+
+use super::weights::LayerWeights;
+use super::{Level, Model};
+use crate::graph::{Constant, Graph, Value};
+use crate::ops::{
+    Activation, Attention, BayesQuery, Embedding, Experts, Linear, Norm, NormKind, Rope, Router, SegmentMean,
+    SolverStep, StepRow, TimeEmbedding, VocabExpectation, time_frequencies,
+};
+use crate::{Desc, Result};
+
+/// What shapes a graph.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DenoiserShape {
+    /// Sequences, B.
+    pub batch: usize,
+    /// Text positions of the longest sequence, N.
+    pub positions: usize,
+    /// The attention pattern and its anchors.
+    pub level: Level,
+    /// Whether SAS guidance is computed.
+    pub guidance: bool,
+    /// Keep what tests and pictures read: the last hidden state, the anchors' predictions and the routing.
+    pub inspect: bool,
+}
+
+impl DenoiserShape {
+    /// Rows of one sequence: anchors, then text.
+    pub fn rows(&self) -> usize {
+        self.level.anchors + self.positions
+    }
+}
+
+/// What goes into the denoiser's graph and comes out.
+#[derive(Clone, Debug)]
+pub struct Handles {
+    /// `[B, R, De]`: anchor states, then noisy or clean embeddings.
+    pub z: Value,
+    /// `[B, R, De]`: the last prediction; self-conditioning in, x0 out.
+    pub x0: Value,
+    /// `[B, R, De]`: the solver's history.
+    pub history: Value,
+    /// `[B, R]`: the last prediction's entropy in nats.
+    pub difficulty: Value,
+    /// u32 `[B, R]`: 0 noisy, 1 clean, 2 anchor.
+    pub flag: Value,
+    /// u32 `[B, R]`: flag + 4 segment.
+    pub info: Value,
+    /// u32 `[B]`: rows of each sequence.
+    pub lengths: Value,
+    /// `[B, R, P]`: features of each row's place.
+    pub place: Value,
+    /// `[R, rotary_dim / 2, 2]`: cosine and sine.
+    pub rope: Value,
+    /// u32 `[A]`: the anchors' rows.
+    pub globals: Value,
+    /// `[E]`: lambda times each expert's cost.
+    pub cost_bias: Value,
+    /// u32 `[B, 2]`.
+    pub seeds: Value,
+    /// `[16]`: see [`StepRow`].
+    pub step: Value,
+    /// u32 `[B, R]`: the most probable token.
+    pub token: Value,
+    /// `[B, R, D]`, with `inspect`.
+    pub hidden: Value,
+    /// `[B, R, De]` (anchor rows count), with `inspect`.
+    pub anchor_prediction: Value,
+    /// u32 `[B R, k]` for each layer, with `inspect`.
+    pub routing: Vec<Value>,
+}
+
+/// A graph and its handles.
+#[derive(Debug)]
+pub struct Denoiser {
+    /// One step.
+    pub graph: Graph,
+    /// Its values.
+    pub handles: Handles,
+}
+
+impl Denoiser {
+    /// Builds the graph; nothing is allocated.
+    ///
+    /// # Errors
+    /// Where the shape exceeds what an op can index.
+    pub fn new(model: &Model, shape: &DenoiserShape) -> Result<Self> {
+        let (config, w) = (model.config(), model.weights());
+        let (batch, rows, de) = (shape.batch, shape.rows(), config.embedding_dim);
+        let mut graph = Graph::new();
+        let g = &mut graph;
+        let state = |g: &mut Graph| g.state(Desc::f32([batch, rows, de]));
+        let (z, x0, history) = (state(g), state(g), state(g));
+        let difficulty = g.state(Desc::f32([batch, rows]));
+        let flag = g.state(Desc::u32([batch, rows]));
+        let info = g.state(Desc::u32([batch, rows]));
+        let lengths = g.state(Desc::u32([batch]));
+        let place = g.state(Desc::f32([batch, rows, config.place_dim]));
+        let rope = g.state(Desc::f32([rows, config.rotary_dim / 2, 2]));
+        let globals = g.state(Desc::u32([shape.level.anchors]));
+        let cost_bias = g.state(Desc::f32([config.expert_widths.len()]));
+        let seeds = g.state(Desc::u32([batch, 2]));
+        let step = g.state(StepRow::desc());
+
+        let mut net =
+            Network { graph: g, model, shape, modulation: step, rope, globals, lengths, difficulty, cost_bias };
+        net.modulation = net.time(step)?;
+        let mut x = net.input(flag, place, z, x0)?;
+        let mut routing = Vec::new();
+        for (index, layer) in w.layers.iter().enumerate() {
+            x = net.attention(index, layer, x)?;
+            let (next, indices) = net.experts(index, layer, x)?;
+            x = next;
+            routing.push(indices);
+        }
+        let hidden = net.norm(x, 6 * config.layers)?;
+
+        let (absorb, embedding) = (g.constant(&w.absorb), g.constant(&w.embedding));
+        let query = g.push1(BayesQuery, &[Some(z), Some(absorb), Some(step)])?;
+        let unembed = g.constant(&w.unembed);
+        let inputs = [Some(hidden), Some(unembed), Some(embedding), Some(query)];
+        let outputs = g.push_into(VocabExpectation, &inputs, &[Some(x0), None, Some(difficulty), None])?;
+        let token = outputs[3];
+        let anchor_prediction = linear(g, hidden, &w.anchor.0, Some(&w.anchor.1), None)?;
+        let anchors = shape.level.anchors;
+        let mean = match shape.guidance {
+            true => Some(g.push1(SegmentMean { anchors }, &[Some(x0), Some(lengths)])?),
+            false => None,
+        };
+        let state = [z, x0, history, info, absorb, anchor_prediction].map(Some);
+        let inputs = [&state[..], &[mean, Some(seeds), Some(step)]].concat();
+        g.push(SolverStep { anchors }, &inputs)?;
+
+        g.keep(token);
+        if shape.inspect {
+            for value in [hidden, anchor_prediction].into_iter().chain(routing.iter().copied()) {
+                g.keep(value);
+            }
+        }
+        let handles = Handles {
+            z,
+            x0,
+            history,
+            difficulty,
+            flag,
+            info,
+            lengths,
+            place,
+            rope,
+            globals,
+            cost_bias,
+            seeds,
+            step,
+            token,
+            hidden,
+            anchor_prediction,
+            routing,
+        };
+        Ok(Self { graph, handles })
+    }
+}
+
+fn linear(
+    g: &mut Graph,
+    x: Value,
+    weight: &Constant,
+    bias: Option<&Constant>,
+    residual: Option<Value>,
+) -> Result<Value> {
+    let weight = g.constant(weight);
+    let bias = bias.map(|bias| g.constant(bias));
+    g.push1(Linear::default(), &[Some(x), Some(weight), bias, residual, None])
+}
+
+/// The network under construction: what every layer reads.
+struct Network<'a> {
+    graph: &'a mut Graph,
+    model: &'a Model,
+    shape: &'a DenoiserShape,
+    /// `[1, 6 L D + 2 D]`: shift, scale and gate of every layer at this time.
+    modulation: Value,
+    rope: Value,
+    globals: Value,
+    lengths: Value,
+    difficulty: Value,
+    cost_bias: Value,
+}
+
+impl Network<'_> {
+    fn time(&mut self, step: Value) -> Result<Value> {
+        let (dim, w) = (self.model.config().time_dim, self.model.weights());
+        let frequencies = time_frequencies(dim)?;
+        let frequencies = Constant::new(frequencies);
+        let g = &mut *self.graph;
+        let frequencies = g.constant(&frequencies);
+        let mut x = g.push1(TimeEmbedding { dim }, &[Some(step), Some(frequencies)])?;
+        for (weight, bias) in [&w.time_in, &w.time_out] {
+            let (weight, bias) = (g.constant(weight), g.constant(bias));
+            let silu = Linear { activation: Activation::Silu, gate_offset: 0 };
+            x = g.push1(silu, &[Some(x), Some(weight), Some(bias), None, None])?;
+        }
+        linear(g, x, &w.modulation.0, Some(&w.modulation.1), None)
+    }
+
+    fn input(&mut self, flag: Value, place: Value, z: Value, x0: Value) -> Result<Value> {
+        let (g, w) = (&mut *self.graph, self.model.weights());
+        let table = g.constant(&w.input_flag);
+        let x = g.push1(Embedding, &[Some(table), Some(flag)])?;
+        let x = linear(g, place, &w.input_place, None, Some(x))?;
+        let x = linear(g, z, &w.input_z, None, Some(x))?;
+        linear(g, x0, &w.input_self, None, Some(x))
+    }
+
+    /// RMS norm with the shift and scale at chunk `chunk` of the modulation.
+    fn norm(&mut self, x: Value, chunk: usize) -> Result<Value> {
+        let config = self.model.config();
+        let dim = config.model_dim;
+        let norm = Norm {
+            kind: NormKind::Rms,
+            eps: config.norm_eps,
+            shift_offset: chunk * dim,
+            scale_offset: (chunk + 1) * dim,
+        };
+        self.graph.push1(norm, &[Some(x), Some(self.modulation)])
+    }
+
+    fn attention(&mut self, index: usize, layer: &LayerWeights, x: Value) -> Result<Value> {
+        let config = self.model.config();
+        let h = self.norm(x, 6 * index)?;
+        let g = &mut *self.graph;
+        let rope = Rope { heads: config.heads, rotary_dim: config.rotary_dim };
+        let mut rotated = [h; 2];
+        for (value, weight) in rotated.iter_mut().zip([&layer.query, &layer.key]) {
+            let projected = linear(g, h, weight, None, None)?;
+            *value = g.push1(rope, &[Some(projected), Some(self.rope)])?;
+        }
+        let v = linear(g, h, &layer.value, None, None)?;
+        let op = Attention { heads: Some(config.heads), pattern: self.shape.level.pattern(), scale: None };
+        let inputs = [Some(rotated[0]), Some(rotated[1]), Some(v), Some(self.globals), Some(self.lengths)];
+        let out = g.push(op, &inputs)?[0];
+        let weight = g.constant(&layer.output);
+        let project = Linear { activation: Activation::None, gate_offset: (6 * index + 2) * config.model_dim };
+        g.push1(project, &[Some(out), Some(weight), None, Some(x), Some(self.modulation)])
+    }
+
+    fn experts(&mut self, index: usize, layer: &LayerWeights, x: Value) -> Result<(Value, Value)> {
+        let config = self.model.config();
+        let h = self.norm(x, 6 * index + 3)?;
+        let g = &mut *self.graph;
+        let [router, bias, difficulty] =
+            [&layer.router, &layer.router_bias, &layer.router_difficulty].map(|weight| g.constant(weight));
+        let inputs = [Some(h), Some(router), Some(bias), Some(self.difficulty), Some(difficulty)];
+        let logits = g.push1(Router, &inputs)?;
+        let [gate, up, down] = [&layer.gate, &layer.up, &layer.down].map(|weight| g.constant(weight));
+        let op = Experts {
+            top_k: config.top_k,
+            widths: config.expert_widths.clone(),
+            gate_offset: (6 * index + 5) * config.model_dim,
+        };
+        let inputs = [h, logits, gate, up, down, self.cost_bias, x, self.modulation].map(Some);
+        let outputs = g.push(op, &inputs)?;
+        Ok((outputs[0], outputs[1]))
+    }
+}

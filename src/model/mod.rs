@@ -1,0 +1,73 @@
+//! The model: configuration, weights, the denoiser as a graph, and sampling.
+
+mod config;
+mod denoiser;
+mod sampler;
+mod schedule;
+mod session;
+mod state;
+mod text;
+mod weights;
+
+pub use config::{BudgetConfig, Config, FORMAT, Level, PatternName, ScheduleConfig};
+pub use denoiser::{Denoiser, DenoiserShape, Handles};
+pub use sampler::{Method, Prompt, Sampler};
+pub use schedule::{gamma_at, step_rows, times};
+pub use session::{Generated, Progress, Request, Session, SessionOptions};
+pub use text::Vocabulary;
+pub use weights::{Weights, tensors, write_tensors, write_whole};
+
+use std::path::Path;
+
+use crate::{Device, Result};
+
+/// A model on a device.
+#[derive(Debug)]
+pub struct Model {
+    config: Config,
+    vocabulary: Vocabulary,
+    weights: Weights,
+    device: Device,
+}
+
+impl Model {
+    /// Reads a model directory: `config.json`, `tokenizer.json` and `model.safetensors` (or its shards and their index).
+    ///
+    /// # Errors
+    /// Where a file is missing or damaged, or they contradict each other.
+    pub fn load(folder: impl AsRef<Path>, device: &Device) -> Result<Self> {
+        let folder = folder.as_ref();
+        let config = Config::read(&folder.join("config.json"))?;
+        let vocabulary = Vocabulary::read(&folder.join("tokenizer.json"), &config)?;
+        let weights = Weights::read(folder, &config)?;
+        Ok(Self { config, vocabulary, weights, device: device.clone() })
+    }
+
+    /// A session on the model's device.
+    ///
+    /// # Errors
+    /// Where the length is 0 or beyond the model's levels.
+    pub fn session(&self, options: SessionOptions) -> Result<Session<'_>> {
+        Session::new(self, options)
+    }
+
+    /// Sizes, schedule and levels.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The tokenizer.
+    pub fn vocabulary(&self) -> &Vocabulary {
+        &self.vocabulary
+    }
+
+    /// The weights.
+    pub fn weights(&self) -> &Weights {
+        &self.weights
+    }
+
+    /// Where it runs.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+}

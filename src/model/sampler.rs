@@ -1,0 +1,126 @@
+//! How a text is sampled, and from what it starts.
+
+use super::{Config, Vocabulary};
+use crate::{Error, Result};
+
+/// The solver.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Method {
+    /// DPM-Solver++ 2M.
+    #[default]
+    Multistep,
+    /// DPM-Solver++ of first order, which is DDIM.
+    FirstOrder,
+    /// The posterior of the forward process, with fresh noise at every step.
+    Ancestral,
+}
+
+/// Settings of a sampling run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sampler {
+    /// Evaluations of the network.
+    pub steps: usize,
+    /// The first sequence's seed; each further one adds 1.
+    pub seed: u64,
+    /// The solver.
+    pub method: Method,
+    /// First order for the last step too; without effect where it goes to sigma = 0, which is first order anyway.
+    pub lower_order_final: bool,
+    /// Share of the dearest choice's expert FLOPs, in (0, 1]; `None` is what the model was trained for.
+    pub budget: Option<f64>,
+    /// Strength of the guidance by anchor states; 0 is off.
+    pub guidance: f32,
+}
+
+impl Default for Sampler {
+    fn default() -> Self {
+        let method = Method::default();
+        Self { steps: 20, seed: 0, method, lower_order_final: true, budget: None, guidance: 0.0 }
+    }
+}
+
+impl Sampler {
+    pub(super) fn check(&self, config: &Config) -> Result<()> {
+        if self.steps == 0 || self.steps > 10_000 {
+            return Err(Error::argument("the number of steps", self.steps, "1 to 10000"));
+        }
+        if !(0.0..=1.0).contains(&self.guidance) {
+            return Err(Error::argument("the guidance", self.guidance, "0 to 1"));
+        }
+        config.lambda(self.budget).map(|_| ())
+    }
+}
+
+/// What is given of a text: any positions of it. Prefix, suffix and infill are one mechanism.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Prompt {
+    prefix: Option<String>,
+    suffix: Option<String>,
+    tokens: Option<Vec<Option<u32>>>,
+}
+
+impl Prompt {
+    /// Nothing given.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// The text's beginning.
+    pub fn prefix(text: impl Into<String>) -> Self {
+        Self { prefix: Some(text.into()), ..Self::default() }
+    }
+
+    /// The text's end.
+    pub fn suffix(text: impl Into<String>) -> Self {
+        Self { suffix: Some(text.into()), ..Self::default() }
+    }
+
+    /// With an end as well: what lies between is filled in.
+    #[must_use]
+    pub fn and_suffix(mut self, text: impl Into<String>) -> Self {
+        self.suffix = Some(text.into());
+        self
+    }
+
+    /// Token ids at chosen positions; `None` is to be filled in. The text is as long as this list.
+    pub fn tokens(tokens: Vec<Option<u32>>) -> Self {
+        Self { tokens: Some(tokens), ..Self::default() }
+    }
+
+    /// The ids at each of `length` positions.
+    pub(super) fn positions(
+        &self,
+        length: usize,
+        vocabulary: &Vocabulary,
+        config: &Config,
+    ) -> Result<Vec<Option<u32>>> {
+        if let Some(tokens) = &self.tokens {
+            if tokens.len() != length {
+                return Err(Error::argument("the prompt", format!("{} positions", tokens.len()), format!("{length}")));
+            }
+            if let Some(id) = tokens.iter().flatten().find(|&&id| id as usize >= config.vocab_size) {
+                return Err(Error::argument("a prompt token", id, format!("below {}", config.vocab_size)));
+            }
+            return Ok(tokens.clone());
+        }
+        let encode = |text: &Option<String>, what: &str| match text {
+            None => Ok(Vec::new()),
+            Some(text) if text.is_empty() => Err(Error::argument(what, "empty", "text, or none at all")),
+            Some(text) => vocabulary.encode(text),
+        };
+        let (prefix, suffix) = (encode(&self.prefix, "the prompt")?, encode(&self.suffix, "the suffix")?);
+        let given = prefix.len() + suffix.len();
+        if given >= length {
+            let expected = format!("fewer than the text's length of {length}");
+            return Err(Error::argument("the prompt", format!("{given} tokens"), expected));
+        }
+        let mut positions = vec![None; length];
+        for (position, id) in positions.iter_mut().zip(&prefix) {
+            *position = Some(*id);
+        }
+        for (position, id) in positions.iter_mut().rev().zip(suffix.iter().rev()) {
+            *position = Some(*id);
+        }
+        Ok(positions)
+    }
+}

@@ -1,0 +1,80 @@
+//! Text and token ids.
+
+use std::path::Path;
+
+use tokenizers::Tokenizer;
+
+use super::Config;
+use crate::{Error, Result};
+
+/// The tokenizer of a model.
+#[derive(Debug)]
+pub struct Vocabulary {
+    tokenizer: Tokenizer,
+    eos: u32,
+}
+
+impl Vocabulary {
+    /// Reads a `tokenizer.json`.
+    ///
+    /// # Errors
+    /// Where it cannot be read, or has not as many tokens as the model.
+    pub fn read(path: &Path, config: &Config) -> Result<Self> {
+        let bytes =
+            std::fs::read(path).map_err(|source| Error::File { path: path.to_owned(), doing: "read", source })?;
+        let mut tokenizer = Tokenizer::from_bytes(&bytes).map_err(|source| Error::Format {
+            path: path.to_owned(),
+            problem: "not a tokenizer".to_owned(),
+            source: Some(source),
+        })?;
+        let (found, expected) = (tokenizer.get_vocab_size(true), config.vocab_size);
+        if found != expected {
+            let problem = format!("has {found} tokens, expected the {expected} of config.json");
+            return Err(Error::format(path, problem));
+        }
+        // A file may ask for padding to a fixed length, which is no part of a text here.
+        tokenizer.with_padding(None);
+        let untruncated = tokenizer.with_truncation(None).map(|_| ());
+        untruncated.map_err(|source| Error::Format {
+            path: path.to_owned(),
+            problem: "cannot be used without truncation".to_owned(),
+            source: Some(source),
+        })?;
+        Ok(Self { tokenizer, eos: config.eos_token })
+    }
+
+    /// The ids of a text.
+    ///
+    /// # Errors
+    /// Where the tokenizer cannot take it.
+    pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
+        match self.tokenizer.encode(text, false) {
+            Ok(encoding) => Ok(encoding.get_ids().to_vec()),
+            Err(error) => {
+                Err(Error::argument("the text", format!("not encodable ({error})"), "text the tokenizer takes"))
+            }
+        }
+    }
+
+    /// The text of ids.
+    ///
+    /// # Errors
+    /// Where an id is unknown to the tokenizer.
+    pub fn decode(&self, ids: &[u32]) -> Result<String> {
+        self.tokenizer
+            .decode(ids, false)
+            .map_err(|error| Error::argument("token ids", format!("not decodable ({error})"), "ids of the vocabulary"))
+    }
+
+    /// The text of a whole generation: it ends at the first end of text behind the last position of the prompt, and an
+    /// end of text ahead of that says nothing.
+    ///
+    /// # Errors
+    /// Where an id is unknown to the tokenizer.
+    pub fn finish(&self, ids: &[u32], prompt: &[Option<u32>]) -> Result<String> {
+        let given = prompt.iter().rposition(Option::is_some).map_or(0, |last| last + 1).min(ids.len());
+        let free = ids[given..].iter().take_while(|&&id| id != self.eos);
+        let ids: Vec<u32> = ids[..given].iter().chain(free).copied().filter(|&id| id != self.eos).collect();
+        self.decode(&ids)
+    }
+}

@@ -1,0 +1,120 @@
+//! Cases of `attention`.
+
+use crate::Tensor;
+use crate::check::{Arguments, Case, Gen};
+
+/// Sizes at the edges of tiles.
+const ROWS: &[usize] = &[1, 2, 5, 16, 31, 32, 33, 48, 63, 64, 65, 90, 127, 128, 129, 130];
+/// Widths of heads, up to one chunk, and beyond.
+const NARROW: &[usize] = &[1, 3, 4, 8, 16, 31, 32];
+const WIDE: &[usize] = &[33, 40, 64, 65, 128, 200, 256];
+/// Patterns that stay within the sequence, leave it, overlap, repeat and hold nothing.
+const DILATIONS: &[&str] = &[
+    "",
+    "1:5",
+    "2:4",
+    "3:2,5:3",
+    "4:3,4:3",
+    "4:2,4:9",
+    "2:8,4:8,8:8",
+    "16:32",
+    "16:32,64:32",
+    "7:0,5:2",
+    "1000:4",
+    "1:300",
+    "6:3,4:5,9:2,12:1",
+    "63:2,64:2",
+    "31:3,32:3,33:3",
+];
+
+fn inputs(g: &mut Gen, shape: &[usize], power: f32) -> Arguments {
+    ["q", "k", "v"].into_iter().fold(Arguments::new(), |arguments, name| {
+        arguments.with(name, g.normal(shape, if name == "q" { power } else { 1.0 }))
+    })
+}
+
+/// A sorted list without repeats.
+fn globals(g: &mut Gen, kind: usize, n: usize) -> Option<Vec<u32>> {
+    let n = n as u32;
+    let mut list: Vec<u32> = match kind {
+        0 => return None,
+        // Anchors, none too few, and more than two tiles of them.
+        1 => (0..1.max(n / 8)).collect(),
+        2 => (0..n.min(70)).collect(),
+        3 => (0..n).collect(),
+        4 => vec![0, n - 1],
+        5 => vec![n - 1],
+        _ => (0..1 + g.below(40)).map(|_| g.below(n as usize) as u32).collect(),
+    };
+    list.sort_unstable();
+    list.dedup();
+    Some(list)
+}
+
+fn case(g: &mut Gen, index: usize) -> Case {
+    let wide = index % 5 == 4;
+    let head_dim = g.pick(if wide { WIDE } else { NARROW });
+    let n = if wide { g.pick(&ROWS[..11]) } else { g.pick(ROWS) };
+    let (batch, heads) = (g.pick(&[1, 1, 2, 3]), g.pick(&[1, 2, 3, 4]));
+    // One in eight overflows a softmax that does not subtract its maximum.
+    let power = if g.below(8) == 0 { g.pick(&[30.0, 60.0, 100.0]) } else { 1.0 };
+    let layout = if batch > 1 { g.pick(&[0, 0, 2]) } else { g.below(3) };
+    let shape = match layout {
+        0 => vec![batch, n, heads, head_dim],
+        1 => vec![n, heads, head_dim],
+        _ => vec![batch, n, heads * head_dim],
+    };
+    let mut arguments = inputs(g, &shape, power);
+    let mut label = format!("{index}: {shape:?} heads={heads}");
+    if layout == 2 {
+        arguments = arguments.set("heads", heads);
+    }
+    if g.below(8) == 0 {
+        let scale = g.pick(&[0.0, 0.3, 1.0, -0.7]);
+        arguments = arguments.set("scale", scale);
+        label += &format!(" scale={scale}");
+    }
+    if g.below(3) > 0 {
+        let lengths: Vec<u32> = (0..batch).map(|b| if b == 1 { n as u32 } else { g.below(n + 1) as u32 }).collect();
+        label += &format!(" lengths={lengths:?}");
+        arguments = arguments.with("lengths", Tensor::u32([batch], lengths).expect("one length a sequence"));
+    }
+    let kind = g.below(9);
+    if let Some(list) = globals(g, kind, n) {
+        label += &format!(" globals={} of kind {kind}", list.len());
+        arguments = arguments.with("globals", Tensor::u32([list.len()], list).expect("a list"));
+    }
+    if index % 4 == 0 {
+        return Case::new(label + " dense", arguments);
+    }
+    let window = g.pick(&[0, 0, 1, 2, 5, 8, 16, 31, 32, 33, 64, 1000]);
+    let dilations = g.pick(DILATIONS);
+    label += &format!(" window={window} dilations={dilations}");
+    Case::new(label, arguments.set("pattern", "hsa").set("window", window).set("dilations", dilations))
+}
+
+pub(super) fn cases(g: &mut Gen) -> Vec<Case> {
+    let mut cases: Vec<Case> = (0..640).map(|index| case(g, index)).collect();
+    // Long enough for several ranges of the global rows.
+    for (n, list, pattern) in [(700, vec![3, 300, 699], "9:7"), (520, (0..33).collect(), "16:32,64:32")] {
+        let arguments = inputs(g, &[n, 1, 8], 1.0).with("globals", Tensor::u32([list.len()], list).expect("a list"));
+        let arguments = arguments.set("pattern", "hsa").set("window", 12).set("dilations", pattern);
+        cases.push(Case::new(format!("n={n} dilations={pattern}"), arguments));
+    }
+    cases
+}
+
+pub(super) fn bench(g: &mut Gen) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (n, heads, head_dim) in [(512, 6, 32), (1024, 6, 32), (1024, 8, 64)] {
+        let arguments = inputs(g, &[n, heads, head_dim], 1.0);
+        cases.push(Case::new(format!("dense n={n} heads={heads} dim={head_dim}"), arguments));
+    }
+    for n in [4096, 8192, 16_384, 32_768, 65_536] {
+        let anchors = Tensor::u32([32], (0..32).collect()).expect("a list");
+        let arguments = inputs(g, &[n, 4, 32], 1.0).with("globals", anchors);
+        let arguments = arguments.set("pattern", "hsa").set("window", 128).set("dilations", "16:32,64:32");
+        cases.push(Case::new(format!("hsa n={n} heads=4 dim=32"), arguments));
+    }
+    cases
+}

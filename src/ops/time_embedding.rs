@@ -1,0 +1,135 @@
+//! `time_embedding`: the features by which the network sees the time.
+
+use bytemuck::{Pod, Zeroable};
+use drdiff_reference as reference;
+
+use super::{index32, require};
+use crate::check::{Arguments, Call, Case, Check, Entry, Gen, Output};
+use crate::gpu::{Grid, Kernel, Recorder, shaders};
+use crate::graph::{Bindings, Cost, CpuIo, Op, OracleData, OracleIo, Shapes};
+use crate::{DType, Desc, Error, Result, Tensor};
+
+const NAME: &str = "time_embedding";
+
+/// Inputs: `step`, any f32 tensor whose first element is `gamma = ln(sigma^2 / alpha^2)`, and `frequencies`
+/// `[dim / 2]` as [`time_frequencies`] gives them. Output: `features` `[1, dim]`, `cos(gamma w_j)` then
+/// `sin(gamma w_j)`.
+#[derive(Clone, Copy, Debug)]
+pub struct TimeEmbedding {
+    /// Features; even, at least 4.
+    pub dim: usize,
+}
+
+/// The frequencies for [`TimeEmbedding`], `[dim / 2]`: from 4 geometrically down to 1/16,
+/// `w_j = 4 (1/64)^(j / (dim/2 - 1))`.
+///
+/// # Errors
+/// Where `dim` is odd or below 4.
+pub fn time_frequencies(dim: usize) -> Result<Tensor> {
+    check_dim(dim)?;
+    let half = dim / 2;
+    let frequency = |j: usize| (4.0 * (1.0_f64 / 64.0).powf(j as f64 / (half - 1) as f64)) as f32;
+    Tensor::f32([half], (0..half).map(frequency).collect())
+}
+
+fn check_dim(dim: usize) -> Result<()> {
+    match dim >= 4 && dim.is_multiple_of(2) {
+        true => Ok(()),
+        false => Err(Error::argument("dim of time_embedding", dim, "an even number from 4")),
+    }
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct Params {
+    half: u32,
+}
+
+/// One thread a frequency.
+pub const TIME_EMBEDDING: Kernel = Kernel {
+    source: shaders::NN_TIME_EMBEDDING,
+    constants: &[],
+    params: size_of::<Params>(),
+    writes: &[false, false, true],
+};
+
+impl Op for TimeEmbedding {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn infer(&self, inputs: &[Option<&Desc>]) -> Result<Vec<Desc>> {
+        check_dim(self.dim)?;
+        let step = require(NAME, inputs, 0, "step", DType::F32)?;
+        super::filled(NAME, "step", step)?;
+        let frequencies = require(NAME, inputs, 1, "frequencies", DType::F32)?;
+        if frequencies.len() != self.dim / 2 {
+            let expected = format!("{} values", self.dim / 2);
+            return Err(Error::shape(NAME, "frequencies", frequencies.to_string(), expected));
+        }
+        Ok(vec![Desc::f32([1, self.dim])])
+    }
+
+    fn encode(&self, recorder: &mut Recorder<'_>, _shapes: &Shapes, io: &Bindings) -> Result<()> {
+        index32(NAME, "dim", self.dim)?;
+        let params = Params { half: (self.dim / 2) as u32 };
+        let buffers = [&io.inputs[0], &io.inputs[1], &io.outputs[0]];
+        recorder.dispatch(&TIME_EMBEDDING, &params, &buffers, Grid::elements(self.dim / 2, 64))
+    }
+
+    fn run(&self, _shapes: &Shapes, io: &mut CpuIo<'_>) {
+        let (gamma, frequencies) = (io.inputs.f32(0)[0], io.inputs.f32(1));
+        let (cosines, sines) = io.outputs.f32(0).split_at_mut(self.dim / 2);
+        for ((cos, sin), frequency) in cosines.iter_mut().zip(sines).zip(frequencies) {
+            (*sin, *cos) = (gamma * frequency).sin_cos();
+        }
+    }
+
+    fn evaluate(&self, _shapes: &Shapes, io: &OracleIo<'_>) -> Vec<OracleData> {
+        vec![OracleData::F64(reference::nn::time_embedding(&io.inputs.f64(0)[..1], self.dim))]
+    }
+
+    fn cost(&self, _shapes: &Shapes) -> Cost {
+        // A product, a reduction of the angle, two polynomials.
+        let half = (self.dim / 2) as f64;
+        Cost { flops: 26.0 * half, bytes: 4.0 * (1.0 + 3.0 * half) }
+    }
+}
+
+/// How `verify`, `bench` and `op` call it.
+pub const ENTRY: Entry = Entry {
+    name: NAME,
+    summary: "features [1,dim] = cos, then sin, of step[0] times each frequency",
+    kernels: &[TIME_EMBEDDING],
+    build,
+    cases,
+    bench,
+};
+
+fn build(mut arguments: Arguments) -> Result<Call> {
+    let op = TimeEmbedding { dim: arguments.required("dim")? };
+    let inputs = vec![Some(arguments.tensor("step")?), Some(time_frequencies(op.dim)?)];
+    arguments.finish(NAME)?;
+    Ok(Call::new(op, inputs, vec![Output::new("features", Check::Nmse(1e-9))]))
+}
+
+/// `more` elements behind gamma, which the op does not look at.
+fn case(g: &Gen, gamma: f32, dim: usize, more: usize) -> Case {
+    let step = std::iter::once(gamma).chain((0..more).map(|i| i as f32));
+    let arguments = Arguments::new().with("step", g.fill([1 + more], step)).set("dim", dim);
+    Case::new(format!("gamma={gamma} dim={dim}"), arguments)
+}
+
+fn cases(g: &mut Gen) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for dim in [4, 6, 34, 126, 128, 130, 512] {
+        for gamma in [-13.0, -6.3, -0.5, 0.0, 1e-3, 2.7, 12.0] {
+            cases.push(case(g, gamma, dim, dim % 5));
+        }
+    }
+    cases
+}
+
+fn bench(g: &mut Gen) -> Vec<Case> {
+    vec![case(g, 3.0, 512, 0)]
+}

@@ -1,0 +1,239 @@
+//! `vocab_expectation`: the mean embedding under a softmax over the vocabulary; `rounding`: the nearest token.
+
+mod cases;
+mod near_tie;
+pub mod rounding;
+
+use bytemuck::{Pod, Zeroable};
+use drdiff_reference as reference;
+
+use super::{dims, expect, filled, index32, require};
+use crate::check::{Arguments, Call, Check, Entry, Output};
+use crate::gpu::{Grid, Kernel, Recorder, shaders};
+use crate::graph::{Bindings, Cost, CpuIo, Op, OracleData, OracleIo, Shapes};
+use crate::{DType, Desc, Error, Result, cpu};
+
+const NAME: &str = "vocab_expectation";
+
+/// Inputs: `h` `[.., D]`, `unembed` `[V, D]`, `embed` `[V, De]`, optional `skip` `[.., De]`, with
+/// `logits = h unembed^T + skip embed^T`. Outputs: `x0` `[.., De] = softmax(logits) embed`, then for each row `[..]`
+/// `lse` (natural log of the sum of exp), `entropy` in nats, and `token` u32, the arg-max, the lower one of equals
+/// (score interpolation, Dieleman et al. 2022). Memory grows with rows, never with rows times V.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct VocabExpectation;
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct Params {
+    rows: u32,
+    dim: u32,
+    vocab: u32,
+    embed_dim: u32,
+    skip: u32,
+    splits: u32,
+    split: u32,
+    chunks: u32,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct MergeParams {
+    rows: u32,
+    embed_dim: u32,
+    splits: u32,
+}
+
+const fn expectation(constants: &'static [(&'static str, u32)]) -> Kernel {
+    let writes = &[false, false, false, false, true, true, true, true];
+    Kernel { source: shaders::VOCAB_EXPECTATION, constants, params: size_of::<Params>(), writes }
+}
+
+/// 32 rows and 32 columns of `x0` a workgroup.
+pub const EXPECTATION_32: Kernel = expectation(&[("VALUE_DIM", 32)]);
+/// 32 rows and 64 columns of `x0` a workgroup.
+pub const EXPECTATION_64: Kernel = expectation(&[("VALUE_DIM", 64)]);
+/// 32 rows and 128 columns of `x0` a workgroup.
+pub const EXPECTATION_128: Kernel = expectation(&[("VALUE_DIM", 128)]);
+/// 32 rows and 256 columns of `x0` a workgroup; wider embeddings take several, which each make the scores.
+pub const EXPECTATION_256: Kernel = expectation(&[("VALUE_DIM", 256)]);
+/// Adds up the splits of the vocabulary.
+pub const MERGE: Kernel = Kernel {
+    source: shaders::VOCAB_MERGE,
+    constants: &[],
+    params: size_of::<MergeParams>(),
+    writes: &[false, false, false, false, true, true, true, true],
+};
+
+/// Rows of a workgroup, and tokens of a tile.
+const TILE: usize = 32;
+/// Workgroups wanted: where rows give fewer, the vocabulary is split.
+const GROUPS: usize = 256;
+/// Fewest tiles of a split: below, what a split costs in the merge shows.
+const SPLIT_TILES: usize = 8;
+/// The merge kernel holds one factor a thread.
+const MAX_SPLITS: usize = 64;
+
+#[derive(Clone, Copy)]
+struct Sizes {
+    rows: usize,
+    dim: usize,
+    vocab: usize,
+    embed_dim: usize,
+}
+
+impl Sizes {
+    fn of(shapes: &Shapes) -> Self {
+        let (rows, dim) = (shapes.input(0).rows(), shapes.input(0).last());
+        Self { rows, dim, vocab: shapes.input(1).dim(0), embed_dim: shapes.input(2).dim(1) }
+    }
+
+    /// The kernel and how many columns of `x0` it makes.
+    fn kernel(&self) -> (&'static Kernel, usize) {
+        match self.embed_dim {
+            ..=32 => (&EXPECTATION_32, 32),
+            33..=64 => (&EXPECTATION_64, 64),
+            65..=128 => (&EXPECTATION_128, 128),
+            _ => (&EXPECTATION_256, 256),
+        }
+    }
+
+    /// Parts of the vocabulary, and tokens of a part. By sizes alone, so that every GPU adds in one order.
+    fn splits(&self) -> (usize, usize) {
+        let groups = self.rows.div_ceil(TILE) * self.embed_dim.div_ceil(self.kernel().1);
+        let tiles = self.vocab.div_ceil(TILE);
+        let most = (tiles / SPLIT_TILES).clamp(1, MAX_SPLITS);
+        let tiles_each = tiles.div_ceil(GROUPS.div_ceil(groups.max(1)).min(most));
+        (tiles.div_ceil(tiles_each), tiles_each * TILE)
+    }
+}
+
+impl Op for VocabExpectation {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn infer(&self, inputs: &[Option<&Desc>]) -> Result<Vec<Desc>> {
+        let h = require(NAME, inputs, 0, "h", DType::F32)?;
+        let unembed = require(NAME, inputs, 1, "unembed", DType::F32)?;
+        let embed = require(NAME, inputs, 2, "embed", DType::F32)?;
+        let [vocab, dim] = dims(NAME, "unembed", unembed)?;
+        let [rows, embed_dim] = dims(NAME, "embed", embed)?;
+        for (name, desc) in [("h", h), ("unembed", unembed), ("embed", embed)] {
+            filled(NAME, name, desc)?;
+        }
+        if rows != vocab {
+            return Err(Error::shape(NAME, "embed", embed.to_string(), format!("[{vocab}, De] as unembed {unembed}")));
+        }
+        let Some((_, outer)) = h.shape.split_last().filter(|(last, _)| **last == dim) else {
+            return Err(Error::shape(NAME, "h", h.to_string(), format!("[.., {dim}] as unembed {unembed}")));
+        };
+        let mut shape = outer.to_vec();
+        shape.push(embed_dim);
+        let x0 = Desc::f32(shape);
+        expect(NAME, inputs, 3, "skip", &x0)?;
+        Ok(vec![x0, Desc::f32(outer), Desc::f32(outer), Desc::u32(outer)])
+    }
+
+    fn scratch(&self, shapes: &Shapes) -> Vec<Desc> {
+        let sizes = Sizes::of(shapes);
+        match sizes.splits().0 {
+            1 => Vec::new(),
+            splits => vec![
+                Desc::f32([splits, sizes.rows, sizes.embed_dim]),
+                Desc::f32([splits, sizes.rows]),
+                Desc::f32([splits, sizes.rows, 2]),
+                Desc::u32([splits, sizes.rows]),
+            ],
+        }
+    }
+
+    fn encode(&self, recorder: &mut Recorder<'_>, shapes: &Shapes, io: &Bindings) -> Result<()> {
+        let sizes = Sizes::of(shapes);
+        let Sizes { rows, dim, vocab, embed_dim } = sizes;
+        let (splits, split) = sizes.splits();
+        let (kernel, value_dim) = sizes.kernel();
+        let chunks = embed_dim.div_ceil(value_dim);
+        for elements in [rows * dim, vocab * dim, vocab * embed_dim, splits * rows * embed_dim.max(2)] {
+            index32(NAME, "a tensor", elements)?;
+        }
+        // Tokens and rows are counted past the end by up to a tile.
+        index32(NAME, "V", vocab + split)?;
+        index32(NAME, "rows", rows + TILE)?;
+        let groups = rows.div_ceil(TILE) * splits * chunks;
+        index32(NAME, "workgroups", groups)?;
+        let params = Params {
+            rows: rows as u32,
+            dim: dim as u32,
+            vocab: vocab as u32,
+            embed_dim: embed_dim as u32,
+            skip: shapes.inputs[3].is_some().into(),
+            splits: splits as u32,
+            split: split as u32,
+            chunks: chunks as u32,
+        };
+        let partial = if splits == 1 { &io.outputs } else { &io.scratch };
+        let buffers: Vec<_> = io.inputs.iter().chain(partial).collect();
+        recorder.dispatch(kernel, &params, &buffers, Grid::flat(groups))?;
+        if splits > 1 {
+            let params = MergeParams { rows: rows as u32, embed_dim: embed_dim as u32, splits: splits as u32 };
+            let buffers: Vec<_> = io.scratch.iter().chain(&io.outputs).collect();
+            recorder.dispatch(&MERGE, &params, &buffers, Grid::flat(rows))?;
+        }
+        Ok(())
+    }
+
+    fn run(&self, shapes: &Shapes, io: &mut CpuIo<'_>) {
+        let Sizes { dim, vocab, embed_dim, .. } = Sizes::of(shapes);
+        let [h, unembed, embed] = [0, 1, 2].map(|index| io.inputs.f32(index));
+        let [x0, lse, entropy, token] = io.outputs.split();
+        let [x0, lse, entropy] = [x0, lse, entropy].map(bytemuck::cast_slice_mut);
+        let problem = cpu::vocab::Vocabulary { h, unembed, embed, skip: io.inputs.get(3), dim, vocab, embed_dim };
+        problem.expectation(x0, lse, entropy, token);
+    }
+
+    fn evaluate(&self, shapes: &Shapes, io: &OracleIo<'_>) -> Vec<OracleData> {
+        let Sizes { rows, dim, vocab, embed_dim } = Sizes::of(shapes);
+        let dims = reference::vocab::Dims { rows, dim, vocab, embed_dim };
+        let [h, unembed, embed] = [0, 1, 2].map(|index| io.inputs.f64(index));
+        let result = reference::vocab::vocab_expectation(h, unembed, embed, io.inputs.get(3), &dims);
+        vec![
+            OracleData::F64(result.x0),
+            OracleData::F64(result.lse),
+            OracleData::F64(result.entropy),
+            OracleData::U32(result.token),
+        ]
+    }
+
+    fn cost(&self, shapes: &Shapes) -> Cost {
+        let Sizes { rows, dim, vocab, embed_dim } = Sizes::of(shapes);
+        let products = dim + embed_dim * (1 + usize::from(shapes.inputs[3].is_some()));
+        Cost { flops: 2.0 * rows as f64 * vocab as f64 * products as f64, bytes: shapes.bytes() }
+    }
+}
+
+/// How `verify`, `bench` and `op` call it.
+pub const ENTRY: Entry = Entry {
+    name: NAME,
+    summary: "x0 [N,De] = softmax(h [N,D] unembed [V,D]^T + skip [N,De] embed [V,De]^T) embed; lse, entropy, token [N]",
+    kernels: &[EXPECTATION_32, EXPECTATION_64, EXPECTATION_128, EXPECTATION_256, MERGE],
+    build,
+    cases: cases::cases,
+    bench: cases::bench,
+};
+
+fn build(mut arguments: Arguments) -> Result<Call> {
+    let inputs = vec![
+        Some(arguments.tensor("h")?),
+        Some(arguments.tensor("unembed")?),
+        Some(arguments.tensor("embed")?),
+        arguments.optional("skip"),
+    ];
+    arguments.finish(NAME)?;
+    let outputs = vec![
+        Output::new("x0", Check::Nmse(1e-9)),
+        Output::new("lse", Check::Nmse(1e-9)),
+        Output::new("entropy", Check::Nmse(1e-8)),
+        Output::new("token", Check::Rule(near_tie::of_logits)),
+    ];
+    Ok(Call::new(VocabExpectation, inputs, outputs))
+}

@@ -1,0 +1,265 @@
+//! Bad input: one clear error that says what, where and what was expected; never a panic, never a partial file.
+
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use drdiff::check::Arguments;
+use drdiff::model::{Request, tensors, write_tensors};
+use drdiff::ops::REGISTRY;
+use drdiff::{Device, DeviceChoice, Error, GpuOptions, Model, Prompt, Sampler, SessionOptions, Tensor, Tier};
+use tempfile::TempDir;
+
+const TINY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/tiny");
+
+/// A copy of the tiny model, to be spoiled.
+fn copy() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for file in ["config.json", "tokenizer.json", "model.safetensors"] {
+        fs::copy(Path::new(TINY).join(file), folder.path().join(file)).unwrap();
+    }
+    folder
+}
+
+fn load(folder: &Path) -> Result<Model, Error> {
+    Model::load(folder, &Device::Cpu)
+}
+
+/// The error's text and those of its causes.
+fn said(error: &Error) -> String {
+    let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
+    causes.fold(error.to_string(), |all, cause| format!("{all}: {cause}"))
+}
+
+#[track_caller]
+fn refuses(folder: &Path, words: &[&str]) {
+    let said = said(&load(folder).expect_err("a spoiled model is refused"));
+    for word in words {
+        assert!(said.contains(word), "`{said}` does not say `{word}`");
+    }
+}
+
+fn spoil_config(edit: impl Fn(&mut serde_json::Value)) -> TempDir {
+    let folder = copy();
+    let path = folder.path().join("config.json");
+    let mut config: serde_json::Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+    edit(&mut config);
+    fs::write(&path, config.to_string()).unwrap();
+    folder
+}
+
+fn spoil_weights(edit: impl Fn(&mut Vec<(String, Tensor)>)) -> TempDir {
+    let folder = copy();
+    let path = folder.path().join("model.safetensors");
+    let mut all = tensors(&path, &fs::read(&path).unwrap()).unwrap();
+    edit(&mut all);
+    write_tensors(&path, &all).unwrap();
+    folder
+}
+
+#[test]
+fn the_unspoiled_copy_loads() {
+    load(copy().path()).unwrap();
+    load(spoil_weights(|_| {}).path()).unwrap();
+}
+
+#[test]
+fn missing_files() {
+    for file in ["config.json", "tokenizer.json", "model.safetensors"] {
+        let folder = copy();
+        fs::remove_file(folder.path().join(file)).unwrap();
+        refuses(folder.path(), &[file, "cannot read"]);
+    }
+    refuses(Path::new("no/such/folder"), &["no/such/folder", "cannot read"]);
+}
+
+#[test]
+fn truncated_and_hostile_weights() {
+    let folder = copy();
+    let path = folder.path().join("model.safetensors");
+    let good = fs::read(&path).unwrap();
+    for cut in [0, 1, 7, 8, 9, 100, good.len() / 2, good.len() - 1] {
+        fs::write(&path, &good[..cut]).unwrap();
+        refuses(folder.path(), &["model.safetensors", "not a safetensors file"]);
+    }
+    for header in [0_u64, 1, 1 << 20, 1 << 40, u64::MAX] {
+        let mut bytes = good.clone();
+        bytes[..8].copy_from_slice(&header.to_le_bytes());
+        fs::write(&path, bytes).unwrap();
+        refuses(folder.path(), &["model.safetensors", "not a safetensors file"]);
+    }
+    let header = |json: &str, data: usize| {
+        let mut bytes = (json.len() as u64).to_le_bytes().to_vec();
+        bytes.extend(json.as_bytes());
+        bytes.resize(bytes.len() + data, 0);
+        bytes
+    };
+    for json in [
+        // Overlapping, out of range, a gap, too short for the shape, an overflowing shape, no JSON.
+        r#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}}"#,
+        r#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4000]}}"#,
+        r#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[8,12]}}"#,
+        r#"{"a":{"dtype":"F32","shape":[9],"data_offsets":[0,12]}}"#,
+        r#"{"a":{"dtype":"F32","shape":[4294967296,4294967296,16],"data_offsets":[0,12]}}"#,
+        "{",
+    ] {
+        fs::write(&path, header(json, 12)).unwrap();
+        refuses(folder.path(), &["model.safetensors", "not a safetensors file"]);
+    }
+}
+
+#[test]
+fn tensors_that_do_not_fit_the_configuration() {
+    let missing = spoil_weights(|all| all.retain(|(name, _)| name != "absorb"));
+    refuses(missing.path(), &["lacks the tensor `absorb`", "[16]"]);
+    let extra = spoil_weights(|all| all.push(("bonus".into(), Tensor::f32([1], vec![0.0]).unwrap())));
+    refuses(extra.path(), &["holds `bonus`"]);
+    let swap = |name: &'static str, tensor: Tensor| {
+        spoil_weights(move |all| {
+            all.iter_mut().filter(|(key, _)| key == name).for_each(|(_, old)| *old = tensor.clone());
+        })
+    };
+    refuses(swap("absorb", Tensor::f32([15], vec![0.0; 15]).unwrap()).path(), &["`absorb` is f32 [15]", "[16]"]);
+    refuses(swap("absorb", Tensor::u32([16], vec![0; 16]).unwrap()).path(), &["`absorb` is u32 [16]"]);
+    let mut nan = vec![0.0; 16];
+    nan[3] = f32::NAN;
+    refuses(swap("absorb", Tensor::f32([16], nan).unwrap()).path(), &["element 3 of `absorb` is not finite"]);
+}
+
+#[test]
+fn shards_load_and_their_index_is_held_to_its_word() {
+    let folder = copy();
+    let path = folder.path().join("model.safetensors");
+    let mut first = tensors(&path, &fs::read(&path).unwrap()).unwrap();
+    fs::remove_file(&path).unwrap();
+    let second = first.split_off(first.len() / 2);
+    let mut map = serde_json::Map::new();
+    for (shard, part) in [("a.safetensors", &first), ("b.safetensors", &second)] {
+        write_tensors(&folder.path().join(shard), part).unwrap();
+        map.extend(part.iter().map(|(name, _)| (name.clone(), shard.into())));
+    }
+    let index = folder.path().join("model.safetensors.index.json");
+    let write = |map: &serde_json::Map<String, serde_json::Value>| {
+        fs::write(&index, serde_json::json!({ "weight_map": map }).to_string()).unwrap();
+    };
+    write(&map);
+    load(folder.path()).unwrap();
+    let mut wrong = map.clone();
+    wrong.insert(first[0].0.clone(), "b.safetensors".into());
+    write(&wrong);
+    refuses(folder.path(), &["index.json", "lacks it"]);
+    let mut outside = map.clone();
+    outside.insert(first[0].0.clone(), "../a.safetensors".into());
+    write(&outside);
+    refuses(folder.path(), &["../a.safetensors", "file name in the same folder"]);
+    write(&map);
+    fs::remove_file(folder.path().join("b.safetensors")).unwrap();
+    refuses(folder.path(), &["b.safetensors", "cannot read"]);
+}
+
+#[test]
+fn contradicting_configurations() {
+    let all: [(&str, serde_json::Value, &str); 14] = [
+        ("format", "drdiff-9".into(), "drdiff-1"),
+        ("heads", 3.into(), "whole heads"),
+        ("model_dim", 0.into(), "model_dim"),
+        ("rotary_dim", 7.into(), "rotary_dim"),
+        ("time_dim", 3.into(), "time_dim"),
+        ("top_k", 4.into(), "top_k"),
+        ("eos_token", 99_999.into(), "eos_token"),
+        ("norm_eps", (-1.0).into(), "norm_eps"),
+        ("schedule", serde_json::json!({ "gamma": [0.0, 0.0] }), "strictly increasing"),
+        ("levels", serde_json::json!([]), "levels"),
+        ("levels", serde_json::json!([{"max_length": 9, "pattern": "dense", "anchors": 0}]), "anchors"),
+        ("levels", serde_json::json!([{"max_length": 9, "pattern": "round", "anchors": 1}]), "round"),
+        ("budget", serde_json::json!({ "default": 0.5, "lambda": [] }), "budget.lambda"),
+        ("anchor_times", serde_json::json!([1.5]), "anchor_times"),
+    ];
+    for (key, value, word) in all {
+        let folder = spoil_config(|config| config[key] = value.clone());
+        refuses(folder.path(), &["config.json", word]);
+    }
+    refuses(spoil_config(|config| config["surprise"] = 1.into()).path(), &["config.json", "surprise"]);
+    refuses(spoil_config(|config| config["vocab_size"] = 100.into()).path(), &["tokenizer.json", "expected the 100"]);
+    refuses(spoil_config(|config| config["embedding_dim"] = 8.into()).path(), &["expected", "8]"]);
+    let folder = copy();
+    fs::write(folder.path().join("config.json"), "{ not json").unwrap();
+    refuses(folder.path(), &["config.json", "not a configuration"]);
+    fs::write(folder.path().join("tokenizer.json"), "[]").unwrap();
+    fs::copy(Path::new(TINY).join("config.json"), folder.path().join("config.json")).unwrap();
+    refuses(folder.path(), &["tokenizer.json", "not a tokenizer"]);
+}
+
+#[test]
+fn settings_outside_what_is_accepted() {
+    let model = load(Path::new(TINY)).unwrap();
+    let session = |length| model.session(SessionOptions { length, ..Default::default() });
+    let says = |error: &Error, word: &str| assert!(said(error).contains(word), "`{}` lacks `{word}`", said(error));
+    says(&session(0).unwrap_err(), "the length is 0");
+    says(&session(513).unwrap_err(), "1 to 512 tokens");
+    let generate = |prompt: Prompt, sampler: Sampler| {
+        session(32).unwrap().generate(&prompt, &sampler, |_| ControlFlow::Continue(())).unwrap_err()
+    };
+    let some = || Prompt::prefix("the");
+    says(&generate(some(), Sampler { steps: 0, ..Default::default() }), "the number of steps is 0");
+    for budget in [0.0, -0.5, 1.5, f64::NAN] {
+        let error = generate(some(), Sampler { budget: Some(budget), ..Default::default() });
+        says(&error, "the budget is");
+        assert!(error.is_usage());
+    }
+    says(&generate(some(), Sampler { guidance: f32::NAN, ..Default::default() }), "the guidance is NaN");
+    says(&generate(Prompt::prefix(""), Sampler::default()), "the prompt is empty");
+    says(&generate(Prompt::prefix("the king ".repeat(200)), Sampler::default()), "fewer than the text's length of 32");
+    says(&generate(Prompt::tokens(vec![Some(1 << 20); 32]), Sampler::default()), "a prompt token");
+    says(&generate(Prompt::tokens(vec![None; 31]), Sampler::default()), "31 positions");
+    let none: [Request; 0] = [];
+    let error = session(32).unwrap().generate_batch(&none, &Sampler::default(), |_| ControlFlow::Continue(()));
+    says(&error.unwrap_err(), "the batch is empty");
+}
+
+#[test]
+fn devices_that_are_not_there() {
+    let open = |device: &str, tier| Device::open(&GpuOptions { device: device.parse().unwrap(), tier });
+    for device in ["9999", "no such adapter"] {
+        let error = open(device, None).unwrap_err();
+        assert!(matches!(&error, Error::NoDevice { wanted, .. } if wanted == device) && error.is_usage());
+    }
+    for tier in [Tier::Subgroup, Tier::Coop] {
+        assert!(matches!(open("cpu", Some(tier)).unwrap_err(), Error::Tier { .. }));
+    }
+    assert_eq!("cpu".parse::<DeviceChoice>().unwrap(), DeviceChoice::Cpu);
+}
+
+#[test]
+fn every_op_refuses_nonsense_in_words() {
+    for entry in REGISTRY {
+        let call = (entry.build)(Arguments::new().set("nonsense", 1));
+        let said = said(&call.expect_err("an op without its tensors"));
+        assert!(said.contains("expected"), "{}: {said}", entry.name);
+        // A good call with one tensor too many, then with each tensor replaced by a scalar.
+        let case = (entry.cases)(&mut drdiff::check::Gen::new(0, entry.name)).remove(0);
+        let extra = case.arguments.clone().with("nonsense", Tensor::f32([1], vec![0.0]).unwrap());
+        let error = (entry.build)(extra).expect_err("a tensor nobody knows");
+        assert!(error.to_string().contains("nonsense"), "{}: {error}", entry.name);
+        let text = format!("{:?}", case.arguments);
+        for name in ["q", "x", "h", "z", "x0", "table", "router_logits", "weight"] {
+            if !text.contains(&format!("\"{name}\"")) {
+                continue;
+            }
+            let wrong = case.arguments.clone().with(name, Tensor::f32([1, 1, 1, 1, 1], vec![0.5]).unwrap());
+            let outcome = (entry.build)(wrong).and_then(|call| call.prepare(&Device::Cpu, Default::default()));
+            assert!(outcome.is_err(), "{} takes a {name} of shape [1, 1, 1, 1, 1]", entry.name);
+        }
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_written_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let target = folder.path().join("taken");
+    fs::create_dir(&target).unwrap();
+    fs::write(target.join("file"), "").unwrap();
+    let error = write_tensors(&target, &[("a".into(), Tensor::f32([1], vec![1.0]).unwrap())]).unwrap_err();
+    assert!(matches!(error, Error::File { doing: "write", .. }));
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing but what was there");
+}

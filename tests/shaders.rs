@@ -1,0 +1,149 @@
+//! Every kernel variant: valid, writable for every backend, and as the host describes it.
+
+use std::io::Write as _;
+use std::process::Command;
+
+use drdiff::gpu::Kernel;
+use drdiff::ops::REGISTRY;
+use naga::back::{hlsl, msl, spv, wgsl};
+use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
+use naga::{AddressSpace, Module, StorageAccess};
+
+fn kernels() -> Vec<&'static Kernel> {
+    let all: Vec<_> = REGISTRY.iter().flat_map(|entry| entry.kernels).collect();
+    assert!(all.len() >= REGISTRY.len(), "every op has a kernel");
+    all
+}
+
+fn validate(kernel: &Kernel) -> (Module, ModuleInfo) {
+    let text = kernel.wgsl().unwrap();
+    let module = naga::front::wgsl::parse_str(&text)
+        .unwrap_or_else(|error| panic!("{}: {}", kernel.label(), error.emit_to_string(&text)));
+    // No capability beyond WebGPU's own: the core tier runs everywhere.
+    let mut validator = Validator::new(ValidationFlags::all(), Capabilities::empty());
+    let info = validator.validate(&module).unwrap_or_else(|error| panic!("{}: {error:?}", kernel.label()));
+    (module, info)
+}
+
+#[test]
+fn every_file_is_used_by_an_op() {
+    let used: Vec<_> = kernels().iter().map(|kernel| kernel.source.name).collect();
+    let mut files = 0;
+    for family in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders")).unwrap() {
+        let family = family.unwrap().path();
+        if family.ends_with("lib") {
+            continue;
+        }
+        for file in std::fs::read_dir(&family).unwrap() {
+            let file = file.unwrap().path();
+            let name = format!("{}/{}", family.file_name().unwrap().display(), file.file_stem().unwrap().display());
+            assert!(used.contains(&name.as_str()), "shaders/{name}.wgsl belongs to no op of the registry");
+            files += 1;
+        }
+    }
+    assert!(files > 0);
+}
+
+#[test]
+fn bindings_and_params_are_what_the_host_says() {
+    for kernel in kernels() {
+        let (module, _) = validate(kernel);
+        let label = kernel.label();
+        let mut bindings: Vec<_> = module
+            .global_variables
+            .iter()
+            .filter_map(|(_, variable)| variable.binding.map(|at| (at.binding, variable)))
+            .collect();
+        bindings.sort_by_key(|(at, _)| *at);
+        let numbers: Vec<_> = bindings.iter().map(|(at, _)| *at).collect();
+        assert_eq!(numbers, (0..=kernel.writes.len() as u32).collect::<Vec<_>>(), "{label}: bindings");
+        let params = bindings[0].1;
+        assert_eq!(params.space, AddressSpace::Uniform, "{label}: params");
+        let size = module.types[params.ty].inner.size(module.to_ctx()) as usize;
+        assert_eq!(size.next_multiple_of(16), kernel.params.next_multiple_of(16), "{label}: size of params");
+        for ((at, variable), writes) in bindings[1..].iter().zip(kernel.writes) {
+            let written = match variable.space {
+                AddressSpace::Storage { access } => access.contains(StorageAccess::STORE),
+                AddressSpace::Uniform => false,
+                other => panic!("{label}: binding {at} is {other:?}"),
+            };
+            assert_eq!(written, *writes, "{label}: access of binding {at}");
+        }
+        let storage = bindings.iter().filter(|(_, v)| matches!(v.space, AddressSpace::Storage { .. })).count();
+        assert!(storage <= 8, "{label}: {storage} storage buffers, WebGPU grants 8");
+        let threads: u32 = module.entry_points[0].workgroup_size.iter().product();
+        assert!(threads <= 256, "{label}: {threads} threads");
+        let workgroup: u32 = module
+            .global_variables
+            .iter()
+            .filter(|(_, variable)| variable.space == AddressSpace::WorkGroup)
+            .map(|(_, variable)| module.types[variable.ty].inner.size(module.to_ctx()))
+            .sum();
+        assert!(workgroup <= 16 << 10, "{label}: {workgroup} bytes of workgroup memory, WebGPU grants 16 KiB");
+    }
+}
+
+#[test]
+fn every_backend_can_be_written() {
+    for kernel in kernels() {
+        let (module, info) = validate(kernel);
+        let label = kernel.label();
+        let options = msl::Options { lang_version: (2, 4), fake_missing_bindings: true, ..Default::default() };
+        let written = msl::write_string(&module, &info, &options, &msl::PipelineOptions::default());
+        assert!(written.unwrap_or_else(|error| panic!("{label}: {error}")).0.contains("kernel void"));
+        let options = hlsl::Options { fake_missing_bindings: true, ..Default::default() };
+        let mut text = String::new();
+        let pipeline = hlsl::PipelineOptions::default();
+        let mut writer = hlsl::Writer::new(&mut text, &options, &pipeline);
+        writer.write(&module, &info, None).unwrap_or_else(|error| panic!("{label}: {error}"));
+        assert!(text.contains("numthreads"), "{label}: HLSL");
+        let text = wgsl::write_string(&module, &info, wgsl::WriterFlags::empty()).unwrap();
+        naga::front::wgsl::parse_str(&text).unwrap_or_else(|error| panic!("{label}: {error}"));
+    }
+}
+
+fn spirv_val() -> Command {
+    // The runner has the driver's own, newer one.
+    match std::env::var_os("DRDIFF_RUNNER") {
+        Some(runner) => {
+            let mut command = Command::new(runner);
+            command.arg("spirv-val");
+            command
+        }
+        None => Command::new("spirv-val"),
+    }
+}
+
+#[test]
+fn spirv_val_accepts_every_kernel() {
+    let folder = tempfile::tempdir().unwrap();
+    for (index, kernel) in kernels().into_iter().enumerate() {
+        let (module, info) = validate(kernel);
+        let words = spv::write_vec(&module, &info, &spv::Options::default(), None).unwrap();
+        let path = folder.path().join(format!("{index}.spv"));
+        let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        std::fs::write(&path, bytes).unwrap();
+        let output = spirv_val().args(["--target-env", "vulkan1.1"]).arg(&path).output();
+        let output = output.expect("spirv-val runs: scripts/test.sh installs it");
+        let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{}: {said}", kernel.label());
+    }
+}
+
+/// Chrome's compiler sees non-uniform control flow that naga lets through. It is on no package list, so a machine
+/// without it has the check by name in the output and the rest of the tests.
+#[test]
+fn tint_accepts_every_kernel_where_it_is_installed() {
+    if Command::new("tint").arg("--help").output().is_err() {
+        eprintln!("not run: `tint` is not installed");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    for (index, kernel) in kernels().into_iter().enumerate() {
+        let path = folder.path().join(format!("{index}.wgsl"));
+        std::fs::File::create(&path).unwrap().write_all(kernel.wgsl().unwrap().as_bytes()).unwrap();
+        let output = Command::new("tint").args(["--format", "wgsl"]).arg(&path).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{}: {said}", kernel.label());
+    }
+}

@@ -1,0 +1,217 @@
+//! `drdiff generate`.
+
+use std::io::IsTerminal as _;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use drdiff::model::{Generated, Progress, Request};
+use drdiff::{Device, Method, Model, Prompt, Sampler, SessionOptions};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+
+use crate::device::DeviceArgs;
+use crate::routing::Routing;
+use crate::trace::Trace;
+use crate::{Failure, print};
+
+const DEFAULT_PROMPT: &str = "In the beginning";
+
+#[derive(Args)]
+pub struct Generate {
+    /// The text's beginning ["In the beginning" where neither prompt nor suffix is given]
+    prompt: Option<String>,
+    /// The text's end: what lies between is filled in
+    #[arg(long)]
+    suffix: Option<String>,
+    /// Tokens of the text, prompt included
+    #[arg(long, default_value_t = 256)]
+    length: usize,
+    /// Texts, sampled as one batch
+    #[arg(long, default_value_t = 1)]
+    count: usize,
+    /// Evaluations of the network
+    #[arg(long, default_value_t = 20)]
+    steps: usize,
+    /// The first text's seed; each further one adds 1
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Share of the dearest choice's expert FLOPs, in (0, 1] [default: what the model was trained for]
+    #[arg(long)]
+    budget: Option<f64>,
+    /// The solver
+    #[arg(long, value_enum, default_value_t = MethodArg::Multistep)]
+    method: MethodArg,
+    /// Strength of the guidance by anchor states, 0 to 1
+    #[arg(long, default_value_t = 0.0)]
+    guidance: f32,
+    #[command(flatten)]
+    device: DeviceArgs,
+    /// Model directory [default: $DRDIFF_MODEL, else models]
+    #[arg(long, value_name = "DIR")]
+    model: Option<PathBuf>,
+    /// Show the evolving texts on standard error every so many steps
+    #[arg(long, value_name = "STEPS")]
+    snapshots: Option<usize>,
+    /// Write the time of every op as a Chrome trace
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
+    /// Write which experts each position went to: .png a picture, .json the data
+    #[arg(long, value_name = "FILE")]
+    routing: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum MethodArg {
+    /// DPM-Solver++ 2M
+    Multistep,
+    /// DPM-Solver++ of first order (DDIM)
+    FirstOrder,
+    /// Ancestral sampling
+    Ancestral,
+}
+
+impl Generate {
+    pub fn run(self) -> Result<(), Failure> {
+        if self.count == 0 {
+            return Err(drdiff::Error::argument("the count", 0, "at least 1").into());
+        }
+        if self.snapshots == Some(0) {
+            return Err(drdiff::Error::argument("the interval of snapshots", 0, "at least 1").into());
+        }
+        let device = self.device.open()?;
+        let folder = self.model.clone().or_else(|| std::env::var_os("DRDIFF_MODEL").map(PathBuf::from));
+        let folder = folder.unwrap_or_else(|| PathBuf::from("models"));
+        let loading = spinner(format!("loading {}", folder.display()));
+        let model = Model::load(&folder, &device)?;
+        loading.finish_and_clear();
+        let options =
+            SessionOptions { length: self.length, profile: self.trace.is_some(), inspect: self.routing.is_some() };
+        let mut session = model.session(options)?;
+        let sampler = self.sampler();
+        let request = Request { prompt: self.prompt(), ..Request::default() };
+        let requests = vec![request; self.count];
+
+        let stop = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&stop);
+        ctrlc::set_handler(move || {
+            // The first asks the step in flight to be the last; a second does not wait for it.
+            if flag.swap(true, Ordering::SeqCst) {
+                std::process::exit(1);
+            }
+        })?;
+        let bar = bar(self.steps);
+        let mut trace = self.trace.as_ref().map(|_| Trace::default());
+        let mut routing = self.routing.as_ref().map(|_| Routing::default());
+        let mut failed = None;
+        let begin = Instant::now();
+        let outcome = session.generate_batch(&requests, &sampler, |progress| {
+            bar.set_position(progress.step as u64);
+            if let Err(error) = self.observe(progress, &bar, trace.as_mut(), routing.as_mut()) {
+                failed = Some(error);
+                return ControlFlow::Break(());
+            }
+            if stop.load(Ordering::SeqCst) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        let seconds = begin.elapsed().as_secs_f64();
+        bar.finish_and_clear();
+        if let Some(error) = failed {
+            return Err(error.into());
+        }
+        let generated = outcome?;
+        if let (Some(path), Some(trace)) = (&self.trace, trace) {
+            trace.write(path)?;
+        }
+        if let (Some(path), Some(routing)) = (&self.routing, routing) {
+            routing.write(path, model.config())?;
+        }
+        let positions: usize = generated.iter().map(|generated| generated.tokens.len()).sum();
+        let (peak, bound) = session.plan().map_or((0, 0), |plan| (plan.peak(), plan.lower_bound()));
+        eprintln!(
+            "{positions} tokens in {seconds:.2} s: {:.1} tokens/s, {:.3} s a step; temporaries {:.1} MiB (lower bound {:.1})",
+            positions as f64 / seconds,
+            seconds / self.steps as f64,
+            peak as f64 / 1048576.0,
+            bound as f64 / 1048576.0,
+        );
+        self.print(&generated, &device, seconds)
+    }
+
+    fn sampler(&self) -> Sampler {
+        let method = match self.method {
+            MethodArg::Multistep => Method::Multistep,
+            MethodArg::FirstOrder => Method::FirstOrder,
+            MethodArg::Ancestral => Method::Ancestral,
+        };
+        let (steps, seed, budget, guidance) = (self.steps, self.seed, self.budget, self.guidance);
+        Sampler { steps, seed, method, budget, guidance, ..Sampler::default() }
+    }
+
+    fn prompt(&self) -> Prompt {
+        match (&self.prompt, &self.suffix) {
+            (Some(prefix), Some(suffix)) => Prompt::prefix(prefix).and_suffix(suffix),
+            (Some(prefix), None) => Prompt::prefix(prefix),
+            (None, Some(suffix)) => Prompt::suffix(suffix),
+            (None, None) => Prompt::prefix(DEFAULT_PROMPT),
+        }
+    }
+
+    fn observe(
+        &self,
+        progress: &Progress<'_>,
+        bar: &ProgressBar,
+        trace: Option<&mut Trace>,
+        routing: Option<&mut Routing>,
+    ) -> drdiff::Result<()> {
+        if self.snapshots.is_some_and(|every| progress.step.is_multiple_of(every)) {
+            for text in progress.snapshot()? {
+                bar.suspend(|| eprintln!("[{}/{}] {text}", progress.step, progress.steps));
+            }
+        }
+        if let Some(trace) = trace {
+            trace.add(progress.step, progress.times()?);
+        }
+        if let Some(routing) = routing {
+            routing.add(progress.anchors(), progress.routing()?);
+        }
+        Ok(())
+    }
+
+    fn print(&self, generated: &[Generated], device: &Device, seconds: f64) -> Result<(), Failure> {
+        if self.json {
+            let texts: Vec<_> =
+                generated.iter().map(|g| json!({ "text": g.text, "tokens": g.tokens, "seed": g.seed })).collect();
+            let report = json!({ "device": device.name(), "steps": self.steps, "seconds": seconds, "texts": texts });
+            return print(&format!("{report:#}\n"));
+        }
+        let texts: Vec<_> = generated.iter().map(|generated| generated.text.as_str()).collect();
+        print(&format!("{}\n", texts.join("\n\n---\n\n")))
+    }
+}
+
+fn spinner(message: String) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let spinner = ProgressBar::new_spinner().with_message(message);
+    spinner.enable_steady_tick(Duration::from_millis(100));
+    spinner
+}
+
+fn bar(steps: usize) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(steps as u64);
+    if let Ok(style) = ProgressStyle::with_template("denoising {bar:40} {pos}/{len} {eta}") {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}

@@ -1,0 +1,48 @@
+//! `drdiff info`.
+
+use std::fmt::Write as _;
+
+use drdiff::gpu::{adapters, tiers};
+use drdiff::{Device, GpuOptions};
+
+use crate::{Failure, print};
+
+pub fn run() -> Result<(), Failure> {
+    let adapters = pollster::block_on(adapters());
+    let mut text = String::new();
+    for adapter in &adapters {
+        let (info, limits) = (&adapter.info, &adapter.limits);
+        writeln!(
+            text,
+            "{}: {} ({:?}, {:?}, {} {})",
+            adapter.index, info.name, info.device_type, info.backend, info.driver, info.driver_info
+        )?;
+        writeln!(
+            text,
+            "   limits: {} MiB a binding, {} MiB a buffer, {} KiB workgroup memory, {} threads a workgroup, {} storage buffers",
+            limits.max_storage_buffer_binding_size >> 20,
+            limits.max_buffer_size >> 20,
+            limits.max_compute_workgroup_storage_size >> 10,
+            limits.max_compute_invocations_per_workgroup,
+            limits.max_storage_buffers_per_shader_stage,
+        )?;
+        for report in tiers(adapter.features) {
+            let used = if report.used { "used" } else { "not used" };
+            writeln!(text, "   tier {}: {used}: {}", report.tier.name(), report.reason)?;
+        }
+        for shape in &adapter.cooperative {
+            writeln!(text, "   cooperative matrix {shape}")?;
+        }
+    }
+    if adapters.is_empty() {
+        writeln!(text, "no GPU adapter: no Vulkan, Metal, DX12 or GL driver with compute shaders answered")?;
+    }
+    let chosen = Device::open(&GpuOptions::default())?;
+    let why = match chosen {
+        Device::Gpu(_) => "the first discrete GPU, else integrated, else virtual",
+        _ => "no hardware GPU answered; a software driver is taken only when asked for",
+    };
+    writeln!(text, "auto: {} ({why})", chosen.name())?;
+    writeln!(text, "also: cpu (f32, all cores), reference (f64 oracle, slow)")?;
+    print(&text)
+}

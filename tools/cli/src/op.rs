@@ -1,0 +1,62 @@
+//! `drdiff op`: one op on tensors from a safetensors file.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use drdiff::Error;
+use drdiff::check::Arguments;
+use drdiff::model::{tensors, write_tensors};
+
+use crate::device::DeviceArgs;
+use crate::verify::entries;
+use crate::{Failure, print};
+
+#[derive(Args)]
+pub struct OpCommand {
+    /// The op's name; `drdiff verify` lists them
+    name: String,
+    /// Its tensors
+    #[arg(long, value_name = "FILE")]
+    input: Option<PathBuf>,
+    /// Where its outputs go
+    #[arg(long, value_name = "FILE")]
+    output: PathBuf,
+    /// A setting, NAME=VALUE
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    settings: Vec<String>,
+    #[command(flatten)]
+    device: DeviceArgs,
+}
+
+impl OpCommand {
+    pub fn run(self) -> Result<(), Failure> {
+        let entry = entries(Some(&self.name))?[0];
+        let mut arguments = Arguments::new();
+        if let Some(path) = &self.input {
+            for (name, tensor) in read(path)? {
+                arguments = arguments.with(&name, tensor);
+            }
+        }
+        for setting in &self.settings {
+            let pair = setting.split_once('=');
+            let (name, value) =
+                pair.ok_or_else(|| Error::argument("a setting", format!("`{setting}`"), "NAME=VALUE"))?;
+            arguments = arguments.set(name, value);
+        }
+        let device = self.device.open()?;
+        let mut prepared = (entry.build)(arguments)?.prepare(&device, Default::default())?;
+        prepared.executor.run()?;
+        let mut outputs = Vec::new();
+        for (output, &value) in prepared.outputs.iter().zip(&prepared.values) {
+            outputs.push((output.name.to_owned(), prepared.executor.read(value)?));
+        }
+        write_tensors(&self.output, &outputs)?;
+        let list: Vec<_> = outputs.iter().map(|(name, tensor)| format!("{name} {}", tensor.desc())).collect();
+        print(&format!("{}: {}\n", self.output.display(), list.join(", ")))
+    }
+}
+
+fn read(path: &Path) -> drdiff::Result<Vec<(String, drdiff::Tensor)>> {
+    let bytes = std::fs::read(path).map_err(|source| Error::File { path: path.to_owned(), doing: "read", source })?;
+    tensors(path, &bytes)
+}
