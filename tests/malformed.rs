@@ -236,7 +236,7 @@ fn every_op_refuses_nonsense_in_words() {
         let call = (entry.build)(Arguments::new().set("nonsense", 1));
         let said = said(&call.expect_err("an op without its tensors"));
         assert!(said.contains("expected"), "{}: {said}", entry.name);
-        // A good call with one tensor too many, then with each tensor replaced by a scalar.
+        // A good call with one tensor too many, then with a tensor of a shape that suits nothing.
         let case = (entry.cases)(&mut drdiff::check::Gen::new(0, entry.name)).remove(0);
         let extra = case.arguments.clone().with("nonsense", Tensor::f32([1], vec![0.0]).unwrap());
         let error = (entry.build)(extra).expect_err("a tensor nobody knows");
@@ -246,9 +246,9 @@ fn every_op_refuses_nonsense_in_words() {
             if !text.contains(&format!("\"{name}\"")) {
                 continue;
             }
-            let wrong = case.arguments.clone().with(name, Tensor::f32([1, 1, 1, 1, 1], vec![0.5]).unwrap());
+            let wrong = case.arguments.clone().with(name, Tensor::f32([1, 1, 1, 1, 4099], vec![0.5; 4099]).unwrap());
             let outcome = (entry.build)(wrong).and_then(|call| call.prepare(&Device::Cpu, Default::default()));
-            assert!(outcome.is_err(), "{} takes a {name} of shape [1, 1, 1, 1, 1]", entry.name);
+            assert!(outcome.is_err(), "{} takes a {name} of shape [1, 1, 1, 1, 4099]", entry.name);
         }
     }
 }

@@ -12,15 +12,19 @@ use drdiff::ops::StepRow;
 use drdiff::{Device, Error, Method, Model, Prompt, Sampler, SessionOptions, Tensor};
 use drdiff_reference as reference;
 
+fn data(name: &str) -> std::path::PathBuf {
+    std::path::PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data")).join(name)
+}
+
 fn tiny(device: &Device) -> Model {
-    Model::load(common::data("tiny"), device).unwrap()
+    Model::load(data("tiny"), device).unwrap()
 }
 
 struct Fixture(Vec<(String, Tensor)>);
 
 impl Fixture {
     fn read(name: &str) -> Self {
-        let path = common::data(name);
+        let path = data(name);
         Self(tensors(&path, &std::fs::read(&path).unwrap()).unwrap())
     }
 
@@ -129,14 +133,14 @@ fn tensors_of(model: &Model) -> Plain {
 #[test]
 fn the_reference_agrees_with_the_trainer() {
     for level in 0..3 {
-        agrees_with_the_trainer(common::data("tiny"), &format!("tiny/logits-{level}.safetensors"), &Device::Reference);
+        agrees_with_the_trainer(data("tiny"), &format!("tiny/logits-{level}.safetensors"), &Device::Reference);
     }
 }
 
 #[test]
 fn the_cpu_agrees_with_the_trainer() {
     for level in 0..3 {
-        agrees_with_the_trainer(common::data("tiny"), &format!("tiny/logits-{level}.safetensors"), &Device::Cpu);
+        agrees_with_the_trainer(data("tiny"), &format!("tiny/logits-{level}.safetensors"), &Device::Cpu);
     }
 }
 
@@ -144,7 +148,7 @@ fn the_cpu_agrees_with_the_trainer() {
 fn the_gpu_agrees_with_the_trainer() {
     let gpu = common::gpu();
     for level in 0..3 {
-        agrees_with_the_trainer(common::data("tiny"), &format!("tiny/logits-{level}.safetensors"), &gpu);
+        agrees_with_the_trainer(data("tiny"), &format!("tiny/logits-{level}.safetensors"), &gpu);
     }
 }
 

@@ -3,6 +3,9 @@
 use crate::graph::OracleData;
 use crate::{Data, Tensor};
 
+/// A rule over (inputs, got, wanted); says what is wrong.
+pub type Rule = fn(&[Option<Tensor>], &[u32], &[u32]) -> Result<(), String>;
+
 /// What an output must meet.
 #[derive(Clone, Copy, Debug)]
 pub enum Check {
@@ -13,7 +16,7 @@ pub enum Check {
     /// Equal bits.
     Exact,
     /// A rule of the op's own over (inputs, got, wanted); says what is wrong.
-    Rule(fn(&[Option<Tensor>], &[u32], &[u32]) -> Result<(), String>),
+    Rule(Rule),
 }
 
 /// What came of a check.
@@ -40,13 +43,17 @@ pub fn nmse(got: &[f32], want: &[f64]) -> f64 {
     if power > 0.0 { error / power } else { error / got.len().max(1) as f64 }
 }
 
+/// Whether an error is above its limit; NaN is.
+pub fn exceeds(error: f64, limit: f64) -> bool {
+    error.is_nan() || error > limit
+}
+
 impl Check {
     /// Judges one output.
     pub fn judge(&self, inputs: &[Option<Tensor>], got: &Tensor, want: &OracleData) -> Judged {
         let within = |error: f64, limit: f64, measure: &str| Judged {
             error,
-            // Written so that NaN fails.
-            failure: (!(error <= limit)).then(|| format!("{measure} {error:.2e}, at most {limit:.0e} allowed")),
+            failure: exceeds(error, limit).then(|| format!("{measure} {error:.2e}, at most {limit:.0e} allowed")),
         };
         let verdict = |result: Result<(), String>| Judged { error: 0.0, failure: result.err() };
         match (self, got.data(), want) {

@@ -6,9 +6,9 @@ mod random;
 mod verify;
 
 pub use arguments::Arguments;
-pub use judge::{Check, Judged, nmse};
+pub use judge::{Check, Judged, Rule, exceeds, nmse};
 pub use random::Gen;
-pub use verify::{OpReport, Worst, run_case, verify};
+pub use verify::{CaseReport, OpReport, Worst, run_case, verify};
 
 use crate::gpu::Kernel;
 use crate::graph::{Executor, ExecutorOptions, Graph, Op, Value};

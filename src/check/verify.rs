@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Case, Entry, Gen};
+use super::{Case, Entry, Gen, exceeds};
 use crate::graph::ExecutorOptions;
 use crate::{Device, Error, Result};
 
@@ -24,29 +24,37 @@ pub struct OpReport {
     pub worst: BTreeMap<&'static str, Worst>,
 }
 
-/// Runs one case; says for each output its error, and what failed.
+/// What came of one case.
+#[derive(Clone, Debug, Default)]
+pub struct CaseReport {
+    /// The error of each output, in its check's measure.
+    pub errors: Vec<(&'static str, f64)>,
+    /// What failed, in words.
+    pub failures: Vec<String>,
+}
+
+/// Runs one case on `device` and on the reference.
 ///
 /// # Errors
 /// Where the case could not be run at all.
-pub fn run_case(entry: &Entry, case: &Case, device: &Device) -> Result<(Vec<(&'static str, f64)>, Vec<String>)> {
+pub fn run_case(entry: &Entry, case: &Case, device: &Device) -> Result<CaseReport> {
     let options = ExecutorOptions { sentinels: true, ..Default::default() };
     let mut tested = (entry.build)(case.arguments.clone())?.prepare(device, options)?;
     tested.executor.run()?;
     let mut oracle = (entry.build)(case.arguments.clone())?.prepare(&Device::Reference, Default::default())?;
     oracle.executor.run()?;
-    let mut errors = Vec::new();
-    let mut failures = Vec::new();
+    let mut report = CaseReport::default();
     for (output, (&got, &want)) in tested.outputs.iter().zip(tested.values.iter().zip(&oracle.values)) {
         let got = tested.executor.read(got)?;
         let Some(want) = oracle.executor.exact(want) else { continue };
         let judged = output.check.judge(&tested.inputs, &got, want);
-        errors.push((output.name, judged.error));
-        failures.extend(judged.failure.map(|failure| format!("{}: {failure}", output.name)));
+        report.errors.push((output.name, judged.error));
+        report.failures.extend(judged.failure.map(|failure| format!("{}: {failure}", output.name)));
     }
     for buffer in tested.executor.check_sentinels()? {
-        failures.push(format!("words behind {buffer} were overwritten"));
+        report.failures.push(format!("words behind {buffer} were overwritten"));
     }
-    Ok((errors, failures))
+    Ok(report)
 }
 
 /// Runs the cases of an op, every `stride`-th of them.
@@ -58,11 +66,10 @@ pub fn verify(entry: &Entry, device: &Device, seed: u64, stride: usize) -> Resul
     let cases = (entry.cases)(&mut Gen::new(seed, entry.name));
     for case in cases.iter().step_by(stride.max(1)) {
         match run_case(entry, case, device) {
-            Ok((errors, failures)) => {
+            Ok(CaseReport { errors, failures }) => {
                 for (name, error) in errors {
                     let worst = report.worst.entry(name).or_default();
-                    // Written so that NaN is the worst of all.
-                    if !(error <= worst.error) {
+                    if exceeds(error, worst.error) {
                         worst.error = error;
                     }
                 }

@@ -1,7 +1,7 @@
 //! The same graph on two devices, op by op.
 
 use super::{Executor, ExecutorOptions, Graph, Value};
-use crate::check::nmse;
+use crate::check::{exceeds, nmse};
 use crate::{Data, Device, Result, Tensor};
 
 /// Where two devices part.
@@ -43,8 +43,7 @@ pub fn first_difference(
     for (index, (op, outputs)) in ops.into_iter().enumerate() {
         for (output, value) in outputs.into_iter().enumerate() {
             let error = error_between(&executors[0].read(value)?, &executors[1].read(value)?);
-            // Written so that NaN counts as a difference.
-            if !(error <= tolerance) {
+            if exceeds(error, tolerance) {
                 return Ok(Some(Difference { index, op, output, error }));
             }
         }

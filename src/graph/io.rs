@@ -9,7 +9,7 @@ pub struct Inputs<'a>(pub(crate) Vec<Option<&'a [u32]>>);
 impl<'a> Inputs<'a> {
     /// Input `index` as f32, where it is there.
     pub fn get(&self, index: usize) -> Option<&'a [f32]> {
-        self.0[index].map(|words| cast_slice(words))
+        self.0[index].map(cast_slice)
     }
 
     /// Input `index` as f32; empty where it is absent.

@@ -225,7 +225,8 @@ impl Config {
         if self.eos_token as usize >= self.vocab_size {
             return Some(format!("`eos_token` is {}, outside the {} tokens", self.eos_token, self.vocab_size));
         }
-        if !(self.norm_eps > 0.0 && self.norm_eps < 1.0) || !(self.rope_base > 1.0 && self.rope_base.is_finite()) {
+        let eps_and_base = self.norm_eps > 0.0 && self.norm_eps < 1.0 && self.rope_base > 1.0;
+        if !(eps_and_base && self.rope_base.is_finite()) {
             return Some("`norm_eps` must be in (0, 1) and `rope_base` above 1".to_owned());
         }
         self.schedule_contradiction().or_else(|| self.level_contradiction())

@@ -3,7 +3,7 @@
 use bytemuck::{Pod, Zeroable};
 use drdiff_reference as reference;
 
-use super::{dims, expect, index32, require};
+use super::{arity, dims, expect, index32, require};
 use crate::check::{Arguments, Call, Case, Check, Entry, Gen, Output};
 use crate::gpu::{Grid, Kernel, Recorder, shaders};
 use crate::graph::{Bindings, Cost, CpuIo, Op, OracleData, OracleIo, Shapes};
@@ -60,6 +60,7 @@ impl Op for Linear {
     }
 
     fn infer(&self, inputs: &[Option<&Desc>]) -> Result<Vec<Desc>> {
+        arity("linear", inputs, 5)?;
         let x = require("linear", inputs, 0, "x", DType::F32)?;
         let weight = require("linear", inputs, 1, "weight", DType::F32)?;
         let [n, k] = dims("linear", "weight", weight)?;

@@ -3,7 +3,7 @@
 use bytemuck::{Pod, Zeroable};
 use drdiff_reference as reference;
 
-use super::{filled, index32, require};
+use super::{arity, filled, index32, require};
 use crate::check::{Arguments, Call, Case, Check, Entry, Gen, Output};
 use crate::gpu::{Grid, Kernel, Recorder, shaders};
 use crate::graph::{Bindings, Cost, CpuIo, Op, OracleData, OracleIo, Shapes};
@@ -55,6 +55,7 @@ impl Op for Norm {
     }
 
     fn infer(&self, inputs: &[Option<&Desc>]) -> Result<Vec<Desc>> {
+        arity("norm", inputs, 2)?;
         let x = require("norm", inputs, 0, "x", DType::F32)?;
         filled("norm", "x", x)?;
         if !(self.eps >= f32::MIN_POSITIVE && self.eps.is_finite()) {

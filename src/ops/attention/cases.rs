@@ -84,7 +84,7 @@ fn case(g: &mut Gen, index: usize) -> Case {
         label += &format!(" globals={} of kind {kind}", list.len());
         arguments = arguments.with("globals", Tensor::u32([list.len()], list).expect("a list"));
     }
-    if index % 4 == 0 {
+    if index.is_multiple_of(4) {
         return Case::new(label + " dense", arguments);
     }
     let window = g.pick(&[0, 0, 1, 2, 5, 8, 16, 31, 32, 33, 64, 1000]);
@@ -100,6 +100,14 @@ pub(super) fn cases(g: &mut Gen) -> Vec<Case> {
         let arguments = inputs(g, &[n, 1, 8], 1.0).with("globals", Tensor::u32([list.len()], list).expect("a list"));
         let arguments = arguments.set("pattern", "hsa").set("window", 12).set("dilations", pattern);
         cases.push(Case::new(format!("n={n} dilations={pattern}"), arguments));
+    }
+    // The same with ranges of keys that are past a sequence's length, and large scores.
+    for power in [1.0, 60.0] {
+        let lengths = Tensor::u32([3], vec![600, 100, 300]).expect("one length a sequence");
+        let list = Tensor::u32([3], vec![0, 50, 599]).expect("a list");
+        let arguments = inputs(g, &[3, 600, 1, 5], power).with("globals", list).with("lengths", lengths);
+        let arguments = arguments.set("pattern", "hsa").set("window", 3).set("dilations", "20:4");
+        cases.push(Case::new(format!("n=600 ragged, q times {power}"), arguments));
     }
     cases
 }

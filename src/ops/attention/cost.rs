@@ -6,7 +6,7 @@ use super::Pattern;
 pub(crate) fn dilated_distances(window: usize, dilations: &[(usize, usize)], rows: usize) -> Vec<usize> {
     let mut distances = Vec::new();
     for &(r, k) in dilations {
-        let first = window / r + 1;
+        let first = (window / r).saturating_add(1);
         let last = k.min(rows.saturating_sub(1) / r);
         distances.extend((first..=last).map(|m| r * m));
     }

@@ -1,13 +1,14 @@
 //! `attention`: scaled dot-product attention, dense or over a hierarchical sparse pattern (HSA).
 
+mod call;
 mod cases;
 pub(crate) mod cost;
 mod kernels;
 
 use drdiff_reference as reference;
 
-use super::{expect, require};
-use crate::check::{Arguments, Call, Check, Entry, Output};
+use super::{arity, expect, require};
+use crate::check::Entry;
 use crate::gpu::Recorder;
 use crate::graph::{Bindings, Cost, CpuIo, Op, OracleData, OracleIo, Shapes};
 use crate::{DType, Desc, Error, Result, cpu};
@@ -117,6 +118,7 @@ impl Op for Attention {
 
     fn infer(&self, inputs: &[Option<&Desc>]) -> Result<Vec<Desc>> {
         self.pattern.check()?;
+        arity("attention", inputs, LENGTHS + 1)?;
         if let Some(scale) = self.scale.filter(|scale| !scale.is_finite()) {
             return Err(Error::argument("the scale of attention", scale, "a finite number"));
         }
@@ -200,58 +202,7 @@ pub const ENTRY: Entry = Entry {
     name: "attention",
     summary: "out [B,N,H,Dh], lse [B,N,H]: softmax attention, dense or local + dilated + global",
     kernels: kernels::ALL,
-    build,
+    build: call::build,
     cases: cases::cases,
     bench: cases::bench,
 };
-
-fn build(mut arguments: Arguments) -> Result<Call> {
-    let hsa = arguments.choice("pattern", &[("dense", false), ("hsa", true)])?;
-    let window: Option<usize> = arguments.text("window").map(|text| number("window", &text)).transpose()?;
-    let dilations = arguments.text("dilations").map(|text| dilations(&text)).transpose()?;
-    let pattern = match (hsa, window, dilations) {
-        (true, Some(window), dilations) => Pattern::Hsa { window, dilations: dilations.unwrap_or_default() },
-        (true, None, _) => return Err(Error::argument("the setting `window`", "missing", "a number for pattern=hsa")),
-        (false, None, None) => Pattern::Dense,
-        (false, ..) => {
-            return Err(Error::argument("pattern=dense", "given with window or dilations", "those for hsa alone"));
-        }
-    };
-    let heads = arguments.text("heads").map(|text| number("heads", &text)).transpose()?;
-    let scale = arguments.text("scale").map(|text| number("scale", &text)).transpose()?;
-    let op = Attention { heads, pattern, scale };
-    let [q, k, v] = ["q", "k", "v"].map(|name| arguments.tensor(name));
-    let (q, k, v) = (q?, k?, v?);
-    let rows = op.sizes(q.desc())?.rows;
-    // An empty list is the same as none.
-    let globals = arguments.optional("globals").filter(|globals| !globals.desc().is_empty());
-    let lengths = arguments.optional("lengths");
-    if let Some(list) = globals.as_ref().and_then(|globals| globals.as_u32()) {
-        let sorted = list.windows(2).all(|pair| pair[0] < pair[1]);
-        if !sorted || list.last().is_some_and(|&last| last as usize >= rows) {
-            let found = if sorted { format!("up to {}", list[list.len() - 1]) } else { "not sorted".to_owned() };
-            return Err(Error::argument("`globals`", found, format!("strictly sorted positions below {rows}")));
-        }
-    }
-    let longest = lengths.as_ref().and_then(|lengths| lengths.as_u32()).and_then(|list| list.iter().max());
-    if let Some(&longest) = longest.filter(|&&longest| longest as usize > rows) {
-        return Err(Error::argument("`lengths`", longest, format!("at most the {rows} rows there are")));
-    }
-    arguments.finish("attention")?;
-    let outputs = vec![Output::new("out", Check::Nmse(1e-9)), Output::new("lse", Check::Nmse(1e-9))];
-    Ok(Call::new(op, vec![Some(q), Some(k), Some(v), globals, lengths], outputs))
-}
-
-fn number<T: std::str::FromStr>(name: &str, text: &str) -> Result<T> {
-    text.trim().parse().map_err(|_| Error::argument(format!("the setting `{name}`"), format!("`{text}`"), "a number"))
-}
-
-/// `r:k,r:k`; empty for none.
-fn dilations(text: &str) -> Result<Vec<(usize, usize)>> {
-    let pairs = text.split(',').filter(|_| !text.trim().is_empty());
-    let pair = |pair: &str| match pair.split_once(':') {
-        Some((r, k)) => Ok((number("dilations", r)?, number("dilations", k)?)),
-        None => Err(Error::argument("the setting `dilations`", format!("`{text}`"), "r:k,r:k")),
-    };
-    pairs.map(pair).collect()
-}

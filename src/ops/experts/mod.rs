@@ -8,7 +8,7 @@ use drdiff_reference as reference;
 pub use cases::ENTRY;
 pub use encode::{COMBINE, DOWN, DOWN_FEW, GATE_UP, GATE_UP_FEW, SCAN, SCATTER, TOP_K};
 
-use super::{dims, expect, require};
+use super::{arity, dims, expect, require};
 use crate::gpu::Recorder;
 use crate::graph::{Bindings, Cost, CpuIo, Op, OracleData, OracleIo, Shapes};
 use crate::{DType, Desc, Error, Result, cpu};
@@ -75,6 +75,7 @@ impl Op for Experts {
     }
 
     fn infer(&self, inputs: &[Option<&Desc>]) -> Result<Vec<Desc>> {
+        arity("experts", inputs, 8)?;
         let (experts, units) = self.check()?;
         let x = require("experts", inputs, 0, "x", DType::F32)?;
         let Some((&dim, front)) = x.shape.split_last().filter(|_| !x.is_empty()) else {

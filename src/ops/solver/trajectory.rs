@@ -46,7 +46,7 @@ impl Solver {
                 return Err(Error::argument(format!("point {i} of the schedule"), format!("({a}, {s})"), expected));
             }
             // alpha / sigma must grow: compared by products, so that sigma = 0 needs no case of its own.
-            if i > 0 && !(a * sigma[i - 1] > alpha[i - 1] * s) {
+            if i > 0 && a * sigma[i - 1] <= alpha[i - 1] * s {
                 let found = format!("({a}, {s}) behind ({}, {})", alpha[i - 1], sigma[i - 1]);
                 return Err(Error::argument(format!("point {i} of the schedule"), found, "a larger alpha / sigma"));
             }

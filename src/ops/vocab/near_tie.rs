@@ -1,6 +1,7 @@
 //! When an arg-max in f32 may differ from the one in f64.
 
 use crate::Tensor;
+use crate::check::exceeds;
 
 /// Largest difference of two logits, relative to the row's largest |logit|, that f32 may take either way.
 const NEAR: f64 = 1e-5;
@@ -53,8 +54,7 @@ fn judge(got: &[u32], want: &[u32], vocab: usize, logit: impl Fn(usize, usize) -
         }
         let largest = (0..vocab).map(|token| logit(row, token).abs()).fold(0.0, f64::max);
         let difference = logit(row, want as usize) - logit(row, got as usize);
-        // Written so that NaN fails.
-        if !(difference.abs() <= NEAR * largest) {
+        if exceeds(difference.abs(), NEAR * largest) {
             return Err(format!(
                 "row {row} is {got}, expected {want}, whose logit is {difference:.2e} above (largest {largest:.2e})"
             ));

@@ -152,12 +152,15 @@ fn ramp(shape: &[usize], scale: f32) -> Tensor {
     Tensor::f32(shape, wave).unwrap()
 }
 
+/// An op, its inputs, its settings, and names and shapes of its outputs.
+type Contract = (&'static str, Vec<(&'static str, Tensor)>, Vec<&'static str>, Vec<(&'static str, Vec<usize>)>);
+
 /// The contract of `drdiff op`: names, shapes and types of every output, equal on all devices.
 #[test]
 fn op_answers_its_contract() {
     let files = Files::new();
     let u32s = |values: &[u32]| Tensor::u32([values.len()], values.to_vec()).unwrap();
-    let calls: Vec<(&str, Vec<(&str, Tensor)>, Vec<&str>, Vec<(&str, Vec<usize>)>)> = vec![
+    let calls: Vec<Contract> = vec![
         (
             "attention",
             vec![
