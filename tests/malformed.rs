@@ -243,7 +243,8 @@ fn every_op_refuses_nonsense_in_words() {
         assert!(error.to_string().contains("nonsense"), "{}: {error}", entry.name);
         let text = format!("{:?}", case.arguments);
         for name in ["q", "x", "h", "z", "x0", "table", "router_logits", "weight"] {
-            if !text.contains(&format!("\"{name}\"")) {
+            // A plain norm takes any shape.
+            if entry.name == "norm" || !text.contains(&format!("\"{name}\"")) {
                 continue;
             }
             let wrong = case.arguments.clone().with(name, Tensor::f32([1, 1, 1, 1, 4099], vec![0.5; 4099]).unwrap());

@@ -1,6 +1,6 @@
 //! The expected embedding under the predicted distribution over the vocabulary.
 
-use crate::{add_scaled, arg_max, dot, log_sum_exp, row, row_mut};
+use crate::{add_scaled, arg_max, dot, row, row_mut};
 
 /// Sizes of [`vocab_expectation`].
 #[derive(Clone, Copy, Debug)]
@@ -55,14 +55,21 @@ pub fn vocab_expectation(h: &[f64], unembed: &[f64], embed: &[f64], skip: Option
             dot(row(h, i, dim), row(unembed, token, dim)) + bayes
         };
         let logits: Vec<f64> = (0..vocab).map(logit).collect();
-        let lse = log_sum_exp(&logits);
-        let mut entropy = 0.0;
+        let best = arg_max(&logits);
+        // All but the best apart: beside a sure token's 1 the others are lost even in f64.
+        let (mut tail, mut weighted) = (0.0, 0.0);
+        for logit in
+            logits.iter().enumerate().filter(|(token, _)| *token != best).map(|(_, logit)| logit - logits[best])
+        {
+            tail += logit.exp();
+            weighted += logit.exp() * logit;
+        }
+        let lse = logits[best] + tail.ln_1p();
+        let entropy = tail.ln_1p() - weighted / (1.0 + tail);
         for (token, logit) in logits.iter().enumerate() {
-            let p = (logit - lse).exp();
-            entropy += p * (lse - logit);
+            let p = (logit - logits[best]).exp() / (1.0 + tail);
             add_scaled(row_mut(&mut result.x0, i, embed_dim), p, row(embed, token, embed_dim));
         }
-        let best = arg_max(&logits);
         let others = (0..vocab).filter(|&token| token != best).map(|token| logits[token]);
         result.lse.push(lse);
         result.entropy.push(entropy);

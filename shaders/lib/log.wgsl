@@ -1,3 +1,10 @@
+// Entropy of a row with `tail` = sum of e^(l - max) over all but the arg-max and t = sum of e^(l - max) (l - max): a
+// sum of two positive terms. Rounding may leave it below 0, where it is 0; NaN stays NaN.
+fn row_entropy(tail: f32, t: f32) -> f32 {
+    let entropy = log1p(tail) - t / (1.0 + tail);
+    return select(entropy, 0.0, entropy < 0.0);
+}
+
 // ln(1 + x) for finite x >= 0, relative error about 2^-22. WGSL lets the builtin log be off by 2^-21 near 1, which
 // is all of the entropy of a row that is sure of itself.
 fn log1p(x: f32) -> f32 {

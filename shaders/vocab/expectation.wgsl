@@ -257,9 +257,8 @@ fn main(
             if place.x == 0u && chunk == 0u {
                 token[out] = state[i].token;
                 if params.splits == 1u {
-                    let log_sum = log1p(tail);
-                    first[out] = state[i].best + log_sum;
-                    second[out] = max(log_sum - t / divisor, 0.0);
+                    first[out] = state[i].best + log1p(tail);
+                    second[out] = row_entropy(tail, t);
                 } else {
                     first[out] = state[i].best;
                     second[2u * out] = tail;

@@ -68,9 +68,8 @@ fn main(
         x0[row * params.embed_dim + column] = sum / (1.0 + tail);
     }
     if thread == 0u {
-        let log_sum = log1p(tail);
-        lse[row] = best + log_sum;
-        entropy[row] = max(log_sum - t / (1.0 + tail), 0.0);
+        lse[row] = best + log1p(tail);
+        entropy[row] = row_entropy(tail, t);
         token[row] = partial_token[winner * params.rows + row];
     }
 }

@@ -6,13 +6,16 @@ use rayon::prelude::*;
 
 use super::gemm;
 
-/// Rows of a task.
-const ROWS: usize = 64;
+/// Rows of a task. The GEMM packs both operands anew for each block of scores, which costs more than the products
+/// where a block has few rows or tokens.
+const ROWS: usize = 256;
 /// Tokens of a block of scores.
-const KEYS: usize = 256;
+const KEYS: usize = 512;
+/// Rows of a task of [`rounding`], which does not cut the vocabulary.
+const ROUNDING_ROWS: usize = 64;
 /// Tasks wanted where rows are few: the vocabulary is then cut, by sizes alone, so that results do not depend on how
 /// many cores there are.
-const TASKS: usize = 16;
+const TASKS: usize = 32;
 
 /// Inputs of `vocab_expectation`.
 #[derive(Clone, Copy)]
@@ -61,7 +64,7 @@ impl Vocabulary<'_> {
     /// Writes x0, lse, entropy and token of all rows.
     pub(crate) fn expectation(&self, x0: &mut [f32], lse: &mut [f32], entropy: &mut [f32], token: &mut [u32]) {
         let blocks = lse.len().div_ceil(ROWS).max(1);
-        let spans = (TASKS / blocks).clamp(1, self.vocab.div_ceil(2 * KEYS));
+        let spans = (TASKS / blocks).clamp(1, self.vocab.div_ceil(KEYS));
         let span = self.vocab.div_ceil(spans);
         let x0 = x0.par_chunks_mut(ROWS * self.embed_dim);
         let scalars = lse.par_chunks_mut(ROWS).zip(entropy.par_chunks_mut(ROWS)).zip(token.par_chunks_mut(ROWS));
@@ -86,7 +89,8 @@ impl Vocabulary<'_> {
             for (i, state) in states.iter().enumerate() {
                 let log_sum = state.tail.ln_1p();
                 lse[i] = (f64::from(state.best) + log_sum) as f32;
-                entropy[i] = (log_sum - state.t / (1.0 + state.tail)).max(0.0) as f32;
+                // Both terms are positive; f64 leaves nothing below 0 that f32 would show, and NaN stays NaN.
+                entropy[i] = (log_sum - state.t / (1.0 + state.tail)) as f32;
                 token[i] = state.token as u32;
                 let scale = (1.0 / (1.0 + state.tail)) as f32;
                 let range = i * self.embed_dim..(i + 1) * self.embed_dim;
@@ -157,7 +161,7 @@ fn weigh(scores: &mut [f32], first: usize) -> Row {
 /// For each row of `x` `[.., dim]` the row of `table` `[vocab, dim]` with the largest inner product, the lower one of
 /// equals.
 pub(crate) fn rounding(x: &[f32], table: &[f32], token: &mut [u32], dim: usize, vocab: usize) {
-    token.par_chunks_mut(ROWS).zip(x.par_chunks(ROWS * dim)).for_each(|(token, x)| {
+    token.par_chunks_mut(ROUNDING_ROWS).zip(x.par_chunks(ROUNDING_ROWS * dim)).for_each(|(token, x)| {
         let mut scores = vec![0.0; token.len() * KEYS.min(vocab)];
         let mut best = vec![f32::NEG_INFINITY; token.len()];
         token.fill(0);

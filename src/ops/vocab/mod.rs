@@ -18,7 +18,8 @@ const NAME: &str = "vocab_expectation";
 /// Inputs: `h` `[.., D]`, `unembed` `[V, D]`, `embed` `[V, De]`, optional `skip` `[.., De]`, with
 /// `logits = h unembed^T + skip embed^T`. Outputs: `x0` `[.., De] = softmax(logits) embed`, then for each row `[..]`
 /// `lse` (natural log of the sum of exp), `entropy` in nats, and `token` u32, the arg-max, the lower one of equals
-/// (score interpolation, Dieleman et al. 2022). Memory grows with rows, never with rows times V.
+/// (score interpolation, Dieleman et al. 2022). Memory grows with rows, never with rows times V. Logits must be finite:
+/// a row where they are not has a `token` below V and else no meaning.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct VocabExpectation;
 
@@ -237,4 +238,44 @@ fn build(mut arguments: Arguments) -> Result<Call> {
         Output::new("token", Check::Rule(near_tie::of_logits)),
     ];
     Ok(Call::new(VocabExpectation, inputs, outputs))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Device, Tensor};
+
+    fn run(h: Vec<f32>, unembed: Vec<f32>) -> Vec<Tensor> {
+        let vocab = unembed.len();
+        let inputs = [
+            Tensor::f32([h.len(), 1], h).unwrap(),
+            Tensor::f32([vocab, 1], unembed).unwrap(),
+            Tensor::f32([vocab, 1], vec![1.0; vocab]).unwrap(),
+        ];
+        let mut inputs: Vec<_> = inputs.into_iter().map(Some).collect();
+        inputs.push(None);
+        let mut prepared =
+            Call::new(VocabExpectation, inputs, Vec::new()).prepare(&Device::Cpu, Default::default()).unwrap();
+        prepared.executor.run().unwrap();
+        prepared.values.iter().map(|&value| prepared.executor.read(value).unwrap()).collect()
+    }
+
+    #[test]
+    fn ties_go_to_the_lower_token_across_blocks_and_spans() {
+        let unembed: Vec<f32> = (0..3000).map(|token| if token % 700 == 699 { 2.0 } else { 1.0 }).collect();
+        let outputs = run(vec![1.0, -1.0, 0.0], unembed);
+        assert_eq!(outputs[3].as_u32().unwrap(), [699, 0, 0]);
+    }
+
+    #[test]
+    fn a_sure_row_keeps_its_entropy() {
+        // One token 40 above 63 others: log1p(tail) + 40 tail / (1 + tail) with tail = 63 e^-40.
+        let mut unembed = vec![0.0; 64];
+        unembed[37] = 1.0;
+        let outputs = run(vec![40.0, f32::NAN], unembed);
+        let entropy = outputs[2].as_f32().unwrap();
+        approx::assert_relative_eq!(f64::from(entropy[0]), 1.097_349_904_141_817e-14, max_relative = 1e-6);
+        assert!(entropy[1].is_nan());
+        assert!(outputs[3].as_u32().unwrap()[1] < 64);
+    }
 }
