@@ -5,8 +5,8 @@ mod common;
 use std::ops::ControlFlow;
 
 use approx::assert_relative_eq;
-use drdiff::check::nmse;
-use drdiff::graph::{Executor, ExecutorOptions, Plan, first_difference};
+use drdiff::check::{first_difference, nmse};
+use drdiff::graph::{Executor, ExecutorOptions, Plan};
 use drdiff::model::{Denoiser, DenoiserShape, Generated, Progress, Request, tensors};
 use drdiff::ops::StepRow;
 use drdiff::{Device, Error, Method, Model, Prompt, Sampler, SessionOptions, Tensor};

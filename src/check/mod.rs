@@ -1,11 +1,13 @@
 //! Ops called by name: single calls, the cases of `drdiff verify`, and how outputs are judged.
 
 mod arguments;
+mod compare;
 mod judge;
 mod random;
 mod verify;
 
 pub use arguments::Arguments;
+pub use compare::{Difference, first_difference};
 pub use judge::{Check, Judged, Rule, exceeds, nmse};
 pub use random::Gen;
 pub use verify::{CaseReport, OpReport, Worst, run_case, verify};

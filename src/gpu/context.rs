@@ -158,12 +158,16 @@ impl Gpu {
         });
         let invalid = pollster::block_on(validation.pop());
         let exhausted = pollster::block_on(memory.pop());
-        self.check()?;
-        if exhausted.is_some() {
+        if let Some(error) = invalid {
+            return Err(self.refused(format!("a buffer for {what}"), error));
+        }
+        if let Some(error) = exhausted {
+            // A lost device has no memory either.
+            let Error::Gpu { .. } = self.refused(what, error) else { return self.check_lost().map(|()| buffer) };
             let what = what.to_owned();
             return Err(Error::OutOfMemory { device: self.0.info.name.clone(), what, bytes });
         }
-        invalid.map_or(Ok(buffer), |error| Err(gpu_error(format!("a buffer for {what}"), error)))
+        self.check().map(|()| buffer)
     }
 
     /// Refuses what no single binding can hold.
@@ -243,15 +247,28 @@ impl Gpu {
     /// # Errors
     /// Where the device was lost, or wgpu reported an error nobody else caught.
     pub fn check(&self) -> Result<()> {
-        let mut failure = lock(&self.0.failure);
-        if let Some(reason) = &failure.lost {
-            let device = self.0.info.name.clone();
-            return Err(Error::DeviceLost { device, reason: reason.clone() });
+        let failure = std::mem::take(&mut lock(&self.0.failure).error);
+        match failure {
+            None => self.check_lost(),
+            Some(error) => Err(self.refused("submitted work", error)),
         }
-        match failure.error.take() {
+    }
+
+    fn check_lost(&self) -> Result<()> {
+        match &lock(&self.0.failure).lost {
             None => Ok(()),
-            Some(error) => Err(gpu_error("submitted work", error)),
+            Some(reason) => {
+                let device = self.0.info.name.clone();
+                Err(Error::DeviceLost { device, reason: reason.clone() })
+            }
         }
+    }
+
+    /// The error for what wgpu refused: the loss of the device, where that is why.
+    pub(super) fn refused(&self, what: impl Into<String>, error: wgpu::Error) -> Error {
+        // The news of a loss comes by callback, and callbacks run when the device is polled.
+        let _ = self.0.device.poll(wgpu::PollType::Poll);
+        self.check_lost().err().unwrap_or_else(|| gpu_error(what, error))
     }
 
     /// The pipeline of a kernel, made at the first call.
@@ -282,7 +299,7 @@ impl Gpu {
             cache: None,
         });
         if let Some(error) = pollster::block_on(scope.pop()) {
-            return Err(gpu_error(format!("the kernel {label}"), error));
+            return Err(self.refused(format!("the kernel {label}"), error));
         }
         self.check()?;
         lock(&self.0.pipelines).insert(label, pipeline.clone());
@@ -290,7 +307,7 @@ impl Gpu {
     }
 }
 
-pub(super) fn gpu_error(what: impl Into<String>, source: impl std::error::Error + Send + Sync + 'static) -> Error {
+fn gpu_error(what: impl Into<String>, source: impl std::error::Error + Send + Sync + 'static) -> Error {
     Error::Gpu { what: what.into(), source: Box::new(source) }
 }
 

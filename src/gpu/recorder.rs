@@ -1,6 +1,5 @@
 //! Dispatches: recorded once, encoded into a pass at every step.
 
-use super::context::gpu_error;
 use super::{Gpu, Kernel, MAX_GROUPS};
 use crate::{Error, Result};
 
@@ -133,7 +132,7 @@ impl<'a> Recorder<'a> {
             entries: &entries,
         });
         if let Some(error) = pollster::block_on(scope.pop()) {
-            return Err(gpu_error(format!("the bindings of {}", kernel.label()), error));
+            return Err(self.gpu.refused(format!("the bindings of {}", kernel.label()), error));
         }
         self.commands.push(Command { pipeline, group, grid });
         Ok(())

@@ -1,6 +1,5 @@
 //! A graph of ops over typed values: built once, planned once, replayed every step.
 
-mod compare;
 mod executor;
 mod host;
 mod io;
@@ -8,7 +7,6 @@ mod oracle;
 mod plan;
 mod recorded;
 
-pub use compare::{Difference, first_difference};
 pub use executor::{Executor, ExecutorOptions, OpTime, Submitted};
 pub use io::{CpuIo, Inputs, InputsF64, OracleData, OracleIo, Outputs};
 pub use plan::Plan;

@@ -74,6 +74,15 @@ class Run:
         self.rng.bit_generator.state = state["rng"]
         self.step, self.elapsed = state["step"], state["elapsed"]
 
+    def start_from(self, path: Path) -> None:
+        """Weights and time warp of another run; the absorbing state, the optimizer and the schedule start anew."""
+        state = torch.load(path, weights_only=True)
+        if state["config"] != self.config:
+            raise SystemExit(f"train: {path}: made with another configuration")
+        for model, weights in ((self.model, state["model"]), (self.average, state["average"])):
+            model.load_state_dict(weights | {"absorb": self.model.absorb.detach().clone()})
+        self.warp.restore(state["warp"])
+
     def advance(self, tokens: np.ndarray, rate: float) -> dict[str, float]:
         """One optimizer step."""
         rng = self.rng
@@ -157,6 +166,7 @@ def main() -> int:
     parser.add_argument("--lr", type=float, default=LEARNING_RATE)
     parser.add_argument("--validate-every", type=float, default=5.0, help="minutes")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--start-from", type=Path, help="checkpoint of another run whose weights a new run starts with")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     options.out.mkdir(parents=True, exist_ok=True)
@@ -169,6 +179,8 @@ def main() -> int:
     run = Run(config, options.seed)
     if (options.out / "checkpoint.pt").exists():
         run.restore(options.out / "checkpoint.pt")
+    elif options.start_from:
+        run.start_from(options.start_from)
     loop(run, tokens, held_out, options)
     return 0
 

@@ -1,5 +1,7 @@
 //! `--device` and `--tier`.
 
+use std::path::PathBuf;
+
 use clap::Args;
 use drdiff::{Device, DeviceChoice, GpuOptions, Tier};
 
@@ -18,6 +20,23 @@ enum TierArg {
     Core,
     Subgroup,
     Coop,
+}
+
+/// `--model`.
+#[derive(Args, Clone)]
+pub struct ModelArgs {
+    /// Model directory [default: $DRDIFF_MODEL, else models]
+    #[arg(long, value_name = "DIR")]
+    model: Option<PathBuf>,
+}
+
+impl ModelArgs {
+    /// The directory, and whether the user named it.
+    pub fn folder(&self) -> (PathBuf, bool) {
+        let named = self.model.clone().or_else(|| std::env::var_os("DRDIFF_MODEL").map(PathBuf::from));
+        let is_named = named.is_some();
+        (named.unwrap_or_else(|| PathBuf::from("models")), is_named)
+    }
 }
 
 impl DeviceArgs {

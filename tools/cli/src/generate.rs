@@ -13,7 +13,7 @@ use drdiff::{Device, Method, Model, Prompt, Sampler, SessionOptions};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
-use crate::device::DeviceArgs;
+use crate::device::{DeviceArgs, ModelArgs};
 use crate::routing::Routing;
 use crate::trace::Trace;
 use crate::{Failure, print};
@@ -50,9 +50,8 @@ pub struct Generate {
     guidance: f32,
     #[command(flatten)]
     device: DeviceArgs,
-    /// Model directory [default: $DRDIFF_MODEL, else models]
-    #[arg(long, value_name = "DIR")]
-    model: Option<PathBuf>,
+    #[command(flatten)]
+    model: ModelArgs,
     /// Show the evolving texts on standard error every so many steps
     #[arg(long, value_name = "STEPS")]
     snapshots: Option<usize>,
@@ -86,8 +85,7 @@ impl Generate {
             return Err(drdiff::Error::argument("the interval of snapshots", 0, "at least 1").into());
         }
         let device = self.device.open()?;
-        let folder = self.model.clone().or_else(|| std::env::var_os("DRDIFF_MODEL").map(PathBuf::from));
-        let folder = folder.unwrap_or_else(|| PathBuf::from("models"));
+        let (folder, _) = self.model.folder();
         let loading = spinner(format!("loading {}", folder.display()));
         let model = Model::load(&folder, &device)?;
         loading.finish_and_clear();

@@ -7,6 +7,7 @@ mod info;
 mod op;
 mod routing;
 mod trace;
+mod trajectory;
 mod verify;
 
 use std::process::ExitCode;

@@ -6,7 +6,8 @@ use clap::Args;
 use drdiff::check::{Entry, verify};
 use drdiff::ops::REGISTRY;
 
-use crate::device::DeviceArgs;
+use crate::device::{DeviceArgs, ModelArgs};
+use crate::trajectory::trajectories;
 use crate::{Failure, print};
 
 #[derive(Args)]
@@ -19,6 +20,8 @@ pub struct Verify {
     /// Seed of the cases
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    #[command(flatten)]
+    model: ModelArgs,
     /// Every tenth case
     #[arg(long)]
     quick: bool,
@@ -65,6 +68,17 @@ impl Verify {
             }
             passed += report.passed;
             failed += report.failures.len();
+        }
+        if self.op.is_none() {
+            let (folder, named) = self.model.folder();
+            if named || folder.exists() {
+                for run in trajectories(&folder, &device, self.seed)? {
+                    print(&run.line())?;
+                    *(if run.within() { &mut passed } else { &mut failed }) += 1;
+                }
+            } else {
+                print(&format!("whole run: not run, there is no model at {} (--model)\n", folder.display()))?;
+            }
         }
         print(&format!("{passed} passed, {failed} failed\n"))?;
         match failed {

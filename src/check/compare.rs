@@ -1,7 +1,7 @@
 //! The same graph on two devices, op by op.
 
-use super::{Executor, ExecutorOptions, Graph, Value};
-use crate::check::{exceeds, nmse};
+use super::{exceeds, nmse};
+use crate::graph::{Executor, ExecutorOptions, Graph, Value};
 use crate::{Data, Device, Result, Tensor};
 
 /// Where two devices part.
