@@ -131,6 +131,12 @@ pub enum Error {
     },
 }
 
+/// An error and what caused it, in one line.
+pub fn explain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |line, cause| format!("{line}: {cause}"))
+}
+
 impl Error {
     /// A shape error of `op`.
     pub(crate) fn shape(

@@ -52,7 +52,7 @@ pub mod ops;
 mod tensor;
 
 pub use device::Device;
-pub use error::{Error, Result};
+pub use error::{Error, Result, explain};
 pub use gpu::{DeviceChoice, Gpu, GpuOptions, Tier};
 pub use model::{Method, Model, Prompt, Sampler, SessionOptions};
 pub use tensor::{DType, Data, Desc, Tensor};

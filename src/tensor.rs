@@ -31,9 +31,9 @@ impl Desc {
         Self { dtype: DType::U32, shape: shape.into() }
     }
 
-    /// Number of elements.
+    /// Number of elements; the largest number there is where that is too small.
     pub fn len(&self) -> usize {
-        self.shape.iter().product()
+        self.shape.iter().fold(1, |len: usize, &size| len.saturating_mul(size))
     }
 
     /// True where a size is 0.
@@ -43,7 +43,7 @@ impl Desc {
 
     /// Bytes of the elements.
     pub fn bytes(&self) -> u64 {
-        self.len() as u64 * 4
+        (self.len() as u64).saturating_mul(4)
     }
 
     /// Size of dimension `axis`, counted from the slowest.

@@ -211,10 +211,79 @@ fn settings_outside_what_is_accepted() {
     says(&generate(Prompt::prefix(""), Sampler::default()), "the prompt is empty");
     says(&generate(Prompt::prefix("the king ".repeat(200)), Sampler::default()), "fewer than the text's length of 32");
     says(&generate(Prompt::tokens(vec![Some(1 << 20); 32]), Sampler::default()), "a prompt token");
-    says(&generate(Prompt::tokens(vec![None; 31]), Sampler::default()), "31 positions");
+    says(&generate(Prompt::tokens(vec![None; 9]).and_suffix("end"), Sampler::default()), "one or the other");
+    let long = Request { prompt: Prompt::tokens(vec![None; 31]), length: Some(32), seed: None };
+    let error = session(32).unwrap().generate_batch(&[long], &Sampler::default(), |_| ControlFlow::Continue(()));
+    says(&error.unwrap_err(), "31 positions");
     let none: [Request; 0] = [];
     let error = session(32).unwrap().generate_batch(&none, &Sampler::default(), |_| ControlFlow::Continue(()));
     says(&error.unwrap_err(), "the batch is empty");
+}
+
+/// What a fresh reader found to crash or to pass in silence.
+#[test]
+fn sizes_and_values_at_the_edge() {
+    let call = |name: &str, arguments: Arguments| {
+        let entry = REGISTRY.iter().find(|entry| entry.name == name).unwrap();
+        let outcome = (entry.build)(arguments).and_then(|call| call.prepare(&Device::Cpu, Default::default()));
+        said(&outcome.expect_err(name))
+    };
+    let tensor = |shape: &[usize]| Tensor::zeros(drdiff::Desc::f32(shape));
+    let linear = || Arguments::new().with("x", tensor(&[2, 3])).with("weight", tensor(&[4, 3]));
+    let gate = linear().with("gate", tensor(&[4])).set("gate_offset", usize::MAX);
+    assert!(call("linear", gate).contains("gate"));
+    let words = Tensor::u32([4], vec![2; 4]).unwrap();
+    assert!(call("linear", linear().with("gate", words)).contains("u32 [4]"));
+    for count in [1_000_000_000_000_000_000_u64, 4_611_686_018_427_387_905, u64::MAX] {
+        assert!(call("noise", Arguments::new().set("count", count)).contains("out of memory"));
+    }
+    let empty = Arguments::new().with("x0", tensor(&[1, 4, 0])).with("lengths", Tensor::u32([1], vec![4]).unwrap());
+    assert!(call("segment_mean", empty.set("anchors", 2)).contains("at least 1"));
+    let step = Tensor::f32([1], vec![0.0]).unwrap();
+    let dim = Arguments::new().with("step", step).set("dim", 9_223_372_036_854_775_806_u64);
+    assert!(call("time_embedding", dim).contains("65536"));
+    let entry = REGISTRY.iter().find(|entry| entry.name == "solver_step").unwrap();
+    for case in (entry.cases)(&mut drdiff::check::Gen::new(0, entry.name)).into_iter().skip(4).step_by(17) {
+        let info = Tensor::u32([1], vec![3]).unwrap();
+        assert!(call("solver_step", case.arguments.with("info", info)).contains("expected"));
+    }
+}
+
+#[test]
+fn a_tokenizer_with_a_stray_id() {
+    let folder = copy();
+    let path = folder.path().join("tokenizer.json");
+    let mut tokenizer: serde_json::Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+    tokenizer["model"]["vocab"]["t"] = 999_999.into();
+    fs::write(&path, tokenizer.to_string()).unwrap();
+    refuses(folder.path(), &["tokenizer.json", "999999"]);
+}
+
+#[test]
+fn a_text_that_no_memory_holds() {
+    let huge = spoil_config(|config| {
+        let last = config["levels"].as_array_mut().unwrap().last_mut().unwrap();
+        last["max_length"] = (1 << 24).into();
+    });
+    let model = load(huge.path()).unwrap();
+    let mut session = model.session(SessionOptions { length: 1 << 24, ..Default::default() }).unwrap();
+    let requests = vec![Request::default(); 4096];
+    let outcome = session.generate_batch(&requests, &Sampler::default(), |_| ControlFlow::Continue(()));
+    assert!(matches!(outcome, Err(Error::OutOfMemory { .. })));
+}
+
+#[test]
+fn what_is_no_regular_file_is_not_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let (target, link) = (folder.path().join("target"), folder.path().join("link"));
+    fs::write(&target, "old").unwrap();
+    std::os::unix::fs::symlink(&target, &link).unwrap();
+    let tensors = [("a".to_owned(), Tensor::f32([1], vec![1.0]).unwrap())];
+    write_tensors(&link, &tensors).unwrap();
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    assert_ne!(fs::read(&target).unwrap(), b"old");
+    write_tensors(Path::new("/dev/null"), &tensors).unwrap();
+    assert!(!fs::metadata("/dev/null").unwrap().is_file());
 }
 
 #[test]

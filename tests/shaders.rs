@@ -27,7 +27,7 @@ fn validate(kernel: &Kernel) -> (Module, ModuleInfo) {
 
 #[test]
 fn every_file_is_used_by_an_op() {
-    let used: Vec<_> = kernels().iter().map(|kernel| kernel.source.name).collect();
+    let used: Vec<_> = kernels().iter().map(|kernel| kernel.source.name()).collect();
     let mut files = 0;
     for family in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders")).unwrap() {
         let family = family.unwrap().path();

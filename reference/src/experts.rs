@@ -40,7 +40,7 @@ pub struct Choice {
 /// Chooses the `k` experts with the largest `logit - cost_bias`, the lower index where these tie.
 ///
 /// The subtraction and the comparison are in f32, since a kernel is handed f32 logits and must choose the same
-/// experts exactly: `logits` and `cost_bias` (both `[E]`) are expected to hold f32 values, none of them NaN. The
+/// experts exactly: `logits` and `cost_bias` (both `[E]`) are expected to hold f32 values; NaN is the least. The
 /// bias takes part in the choice only; gates and their order come from the unshifted logits.
 pub fn top_k(logits: &[f64], cost_bias: Option<&[f64]>, k: usize) -> Choice {
     assert!(k >= 1 && k <= logits.len(), "top_k: k is not in 1..=E");
@@ -53,7 +53,8 @@ pub fn top_k(logits: &[f64], cost_bias: Option<&[f64]>, k: usize) -> Choice {
     for _ in 0..k {
         let mut best = 0;
         for place in 1..left.len() {
-            if keys[left[place]] > keys[left[best]] {
+            // NaN counts as the least.
+            if keys[left[place]] > keys[left[best]] || (keys[left[best]].is_nan() && !keys[left[place]].is_nan()) {
                 best = place;
             }
         }
@@ -62,7 +63,9 @@ pub fn top_k(logits: &[f64], cost_bias: Option<&[f64]>, k: usize) -> Choice {
 
     // Most probable first: by index, then a stable sort by falling logit.
     chosen.sort_unstable();
-    chosen.sort_by(|&a, &b| logits[b].partial_cmp(&logits[a]).expect("top_k: a logit is NaN"));
+    let least_if_nan = |e: usize| if logits[e].is_nan() { f64::NEG_INFINITY } else { logits[e] };
+    let by_falling_logit = |&a: &usize, &b: &usize| least_if_nan(b).partial_cmp(&least_if_nan(a));
+    chosen.sort_by(|a, b| by_falling_logit(a, b).unwrap_or(std::cmp::Ordering::Equal));
     // Relative to the largest throughout: next to a logit of 1e30 the log of the sum would be lost.
     let weights: Vec<f64> = chosen.iter().map(|&e| (logits[e] - logits[chosen[0]]).exp()).collect();
     let total: f64 = weights.iter().sum();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Case, Entry, Gen, exceeds};
 use crate::graph::ExecutorOptions;
-use crate::{Device, Error, Result};
+use crate::{Device, Error, Result, explain};
 
 /// Worst error of one output over all cases.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -80,7 +80,7 @@ pub fn verify(entry: &Entry, device: &Device, seed: u64, stride: usize) -> Resul
                 }
             }
             Err(error @ Error::DeviceLost { .. }) => return Err(error),
-            Err(error) => report.failures.push(format!("{}: {error}", case.label)),
+            Err(error) => report.failures.push(format!("{}: {}", case.label, explain(&error))),
         }
     }
     if report.passed + report.failures.len() == 0 {

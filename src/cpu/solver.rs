@@ -79,7 +79,7 @@ pub(crate) fn step(state: State<'_>, inputs: &Inputs<'_>, row: &StepRow) {
                     if info[r] & 3 != 0 {
                         return None;
                     }
-                    let segment = (info[r] >> 2) as usize;
+                    let segment = ((info[r] >> 2) as usize).min(anchors.saturating_sub(1));
                     let guidance = if row.omega == 0.0 {
                         0.0
                     } else {

@@ -102,9 +102,13 @@ fn tier_report(tier: Tier, features: Features) -> TierReport {
     let (used, reason) = match tier {
         Tier::Core => (true, "plain WGSL in f32, needs nothing optional".to_owned()),
         _ if missing.is_empty() => (false, "the device could, but no kernel of this tier exists yet".into()),
-        _ => (false, format!("the device lacks {missing:?}")),
+        _ => (false, format!("the device lacks {}", names(missing))),
     };
     TierReport { tier, used, reason }
+}
+
+fn names(features: Features) -> String {
+    features.iter_names().map(|(name, _)| name).collect::<Vec<_>>().join(", ")
 }
 
 /// How a GPU is opened.
@@ -192,9 +196,10 @@ pub(super) fn choose(adapters: Vec<wgpu::Adapter>, choice: &DeviceChoice) -> Res
         }
         DeviceChoice::Cpu | DeviceChoice::Reference => None,
         DeviceChoice::Gpu => all.next(),
-        DeviceChoice::Index(index) => all.nth(*index),
-        DeviceChoice::Name(name) => {
-            let name = name.to_lowercase();
+        // A number past the end may be part of a name, as in `4090`.
+        DeviceChoice::Index(index) if *index < names.len() => all.nth(*index),
+        DeviceChoice::Index(_) | DeviceChoice::Name(_) => {
+            let name = choice.to_string().to_lowercase();
             names.iter().position(|n| n.to_lowercase().contains(&name)).and_then(|i| all.nth(i))
         }
     };

@@ -81,7 +81,7 @@ impl Gpu {
     }
 
     /// Uses a device the caller opened, on which drdiff then handles uncaptured errors and device loss. Every feature
-    /// is optional; with `TIMESTAMP_QUERY` ops can be timed.
+    /// is optional; with `TIMESTAMP_QUERY` ops can be timed. Once a device: a second call takes over its errors.
     pub fn from_wgpu(adapter: &wgpu::Adapter, device: wgpu::Device, queue: wgpu::Queue) -> Self {
         let failure = Arc::new(Mutex::new(Failure::default()));
         let seen = Arc::clone(&failure);
@@ -275,7 +275,7 @@ impl Gpu {
     ///
     /// # Errors
     /// Where the driver refuses it.
-    pub fn pipeline(&self, kernel: &Kernel) -> Result<wgpu::ComputePipeline> {
+    pub(crate) fn pipeline(&self, kernel: &Kernel) -> Result<wgpu::ComputePipeline> {
         let label = kernel.label();
         if let Some(pipeline) = lock(&self.0.pipelines).get(&label) {
             return Ok(pipeline.clone());

@@ -7,10 +7,15 @@ use crate::{Error, Result};
 /// A WGSL file with its imports expanded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Source {
+    pub(crate) name: &'static str,
+    pub(crate) text: &'static str,
+}
+
+impl Source {
     /// `family/name`.
-    pub name: &'static str,
-    /// Plain WGSL.
-    pub text: &'static str,
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
 }
 
 /// The WGSL files under `shaders/`, imports expanded.

@@ -90,8 +90,8 @@ impl Executor {
         let plan = Plan::new(&graph, matches!(device, Device::Gpu(_)));
         let backend = match device {
             Device::Gpu(gpu) => Backend::Gpu(GpuMemory::new(gpu, &graph, &plan, options)?),
-            Device::Cpu => Backend::Host(Host::new(&graph, &plan)),
-            Device::Reference => Backend::Oracle(Oracle::new(&graph)),
+            Device::Cpu => Backend::Host(Host::new(&graph, &plan)?),
+            Device::Reference => Backend::Oracle(Oracle::new(&graph)?),
         };
         Ok(Self { graph, plan, options, backend, times: Vec::new() })
     }
@@ -109,8 +109,12 @@ impl Executor {
     /// Writes a state.
     ///
     /// # Errors
-    /// Where `tensor` has not the value's type and size.
+    /// Where the value is no state, or `tensor` has not its type and size.
     pub fn write(&mut self, value: Value, tensor: &Tensor) -> Result<()> {
+        let info = self.graph.values.get(value.index());
+        if !info.is_some_and(|info| matches!(info.source, Source::State)) {
+            return Err(Error::argument("a value to write", "none of the graph's states", "a state"));
+        }
         let desc = self.graph.desc(value);
         if desc.dtype != tensor.desc().dtype || desc.len() != tensor.desc().len() {
             return Err(Error::shape("write", "the tensor", tensor.desc().to_string(), desc.to_string()));
@@ -160,6 +164,12 @@ impl Executor {
     /// Where the device was lost or refused the work.
     pub fn run_with(&mut self, staged: Option<(Value, usize, &[f32])>) -> Result<Submitted> {
         let Self { graph, options, backend, times, .. } = self;
+        if let Some((value, _, row)) = staged
+            && graph.desc(value).len() != row.len()
+        {
+            let expected = graph.desc(value).len().to_string();
+            return Err(Error::shape("run", "the staged row", row.len().to_string(), expected));
+        }
         match backend {
             Backend::Gpu(memory) => {
                 return memory.submit(graph, options, staged.map(|(value, index, _)| (value, index)));
@@ -168,22 +178,13 @@ impl Executor {
                 if let Some((value, _, row)) = staged {
                     host.write(value.index(), bytemuck::cast_slice(row));
                 }
-                times.clear();
-                let origin = Instant::now();
-                for (index, node) in graph.nodes.iter().enumerate() {
-                    let begin = origin.elapsed().as_nanos() as f64;
-                    host.run_node(graph, index);
-                    let end = origin.elapsed().as_nanos() as f64;
-                    times.push(OpTime { name: node.op.name(), begin, end });
-                }
+                *times = timed(graph, |index| host.run_node(graph, index));
             }
             Backend::Oracle(oracle) => {
                 if let Some((value, _, row)) = staged {
                     oracle.write(value.index(), &Tensor::f32([row.len()], row.to_vec())?);
                 }
-                for index in 0..graph.nodes.len() {
-                    oracle.run_node(graph, index);
-                }
+                *times = timed(graph, |index| oracle.run_node(graph, index));
             }
         }
         Ok(Submitted { submits: 0 })
@@ -258,6 +259,18 @@ impl Executor {
         }
         Ok(broken)
     }
+}
+
+/// Runs every op by `run` and takes the time of each.
+fn timed(graph: &Graph, mut run: impl FnMut(usize)) -> Vec<OpTime> {
+    let origin = Instant::now();
+    let now = || origin.elapsed().as_nanos() as f64;
+    let ops = graph.nodes.iter().enumerate().map(|(index, node)| {
+        let begin = now();
+        run(index);
+        OpTime { name: node.op.name(), begin, end: now() }
+    });
+    ops.collect()
 }
 
 impl GpuMemory {

@@ -1,7 +1,7 @@
 //! A graph on the CPU device: f32, memory shared by the plan's slots.
 
 use super::{CpuIo, Graph, Inputs, Outputs, Plan, Source};
-use crate::Tensor;
+use crate::{Error, Result, Tensor};
 
 /// Memory of a graph on the CPU: one block for each slot and for each persistent value.
 #[derive(Debug)]
@@ -11,8 +11,27 @@ pub(super) struct Host {
     block: Vec<Option<usize>>,
 }
 
+/// Asks the system for all of a graph's memory at once: small allocations one by one would succeed until the process is
+/// killed.
+///
+/// # Errors
+/// Where it is refused.
+pub(super) fn reserve(device: &str, bytes: u64) -> Result<()> {
+    let mut probe = Vec::<u8>::new();
+    let granted = usize::try_from(bytes).is_ok_and(|bytes| probe.try_reserve_exact(bytes).is_ok());
+    match granted {
+        true => Ok(()),
+        false => Err(Error::OutOfMemory { device: device.to_owned(), what: "the graph".to_owned(), bytes }),
+    }
+}
+
 impl Host {
-    pub(super) fn new(graph: &Graph, plan: &Plan) -> Self {
+    /// Allocates.
+    ///
+    /// # Errors
+    /// Where the system does not grant as much memory as the plan needs.
+    pub(super) fn new(graph: &Graph, plan: &Plan) -> Result<Self> {
+        reserve("cpu", plan.peak().saturating_add(plan.persistent))?;
         let words = |bytes: u64| vec![0_u32; usize::try_from(bytes / 4).unwrap_or(usize::MAX)];
         let mut blocks: Vec<_> = plan.slots.iter().map(|&bytes| words(bytes)).collect();
         let mut block = Vec::with_capacity(graph.values.len());
@@ -26,7 +45,7 @@ impl Host {
                 }
             });
         }
-        Self { blocks, block }
+        Ok(Self { blocks, block })
     }
 
     pub(super) fn write(&mut self, index: usize, words: &[u32]) {

@@ -109,7 +109,8 @@ pub trait Op: std::fmt::Debug + Send + Sync {
     fn cost(&self, shapes: &Shapes) -> Cost;
 }
 
-/// A tensor that never changes (a weight), uploaded once however many graphs use it.
+/// A tensor that never changes (a weight). The first device to use it uploads it once, however many graphs use it; its
+/// buffer lives as long as the constant. Further devices upload a copy for each graph.
 #[derive(Clone, Debug)]
 pub struct Constant(Arc<ConstantInner>);
 
@@ -245,7 +246,11 @@ impl Graph {
         for (position, desc) in shapes.outputs.iter().enumerate() {
             match into.get(position).copied().flatten() {
                 None => values.push(self.value(desc.clone(), Source::Op(index))),
-                Some(state) if self.desc(state) == desc => values.push(state),
+                Some(state)
+                    if self.desc(state) == desc && matches!(self.values[state.index()].source, Source::State) =>
+                {
+                    values.push(state);
+                }
                 Some(state) => {
                     return Err(Error::shape(
                         op.name(),

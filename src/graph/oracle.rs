@@ -1,7 +1,8 @@
 //! A graph in the f64 reference.
 
+use super::host::reserve;
 use super::{Graph, InputsF64, OracleData, OracleIo, Source};
-use crate::{DType, Data, Desc, Tensor};
+use crate::{DType, Data, Desc, Result, Tensor};
 
 /// Values of a graph in f64, all of them kept.
 #[derive(Debug)]
@@ -25,14 +26,20 @@ fn narrow(desc: &Desc, data: &OracleData) -> Tensor {
 }
 
 impl Oracle {
-    pub(super) fn new(graph: &Graph) -> Self {
+    /// Allocates.
+    ///
+    /// # Errors
+    /// Where the system does not grant the memory.
+    pub(super) fn new(graph: &Graph) -> Result<Self> {
+        let bytes = graph.values.iter().fold(0, |sum: u64, info| sum.saturating_add(info.desc.bytes()));
+        reserve("reference", bytes.saturating_mul(2))?;
         let values = graph.values.iter().map(|info| match (&info.source, info.desc.dtype) {
             (Source::Constant(constant), _) => widen(constant.tensor()),
             (Source::State, DType::F32) => OracleData::F64(vec![0.0; info.desc.len()]),
             (Source::State, DType::U32) => OracleData::U32(vec![0; info.desc.len()]),
             (Source::Op(_), _) => OracleData::F64(Vec::new()),
         });
-        Self { values: values.collect() }
+        Ok(Self { values: values.collect() })
     }
 
     pub(super) fn write(&mut self, index: usize, tensor: &Tensor) {

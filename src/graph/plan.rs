@@ -58,11 +58,11 @@ impl Plan {
                     plan.lifetimes.push(Lifetime { bytes: info.desc.bytes(), first: *first, last });
                 }
                 Source::Constant(_) => {
-                    plan.constants += info.desc.bytes();
+                    plan.constants = plan.constants.saturating_add(info.desc.bytes());
                     plan.value.push(None);
                 }
                 _ => {
-                    plan.persistent += info.desc.bytes();
+                    plan.persistent = plan.persistent.saturating_add(info.desc.bytes());
                     plan.value.push(None);
                 }
             }
@@ -80,7 +80,7 @@ impl Plan {
 
     /// Bytes of all slots: what the temporaries take.
     pub fn peak(&self) -> u64 {
-        self.slots.iter().sum()
+        self.slots.iter().fold(0, |sum: u64, &bytes| sum.saturating_add(bytes))
     }
 
     /// The largest sum of temporaries alive at one op: no plan takes less.

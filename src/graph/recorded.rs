@@ -49,7 +49,8 @@ impl RecordedOp {
         }
         let given = inputs.iter().flatten().map(|(desc, binding)| (desc, binding));
         for (desc, binding) in given.chain(shapes.outputs.iter().zip(outputs)) {
-            let room = binding.buffer.size().saturating_sub(binding.offset);
+            let rest = binding.buffer.size().saturating_sub(binding.offset);
+            let room = binding.size.map_or(rest, |size| rest.min(size.get()));
             if room < desc.bytes() {
                 return Err(Error::shape(
                     op.name(),

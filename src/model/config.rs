@@ -210,8 +210,9 @@ impl Config {
             let (r, d) = (self.rotary_dim, self.head_dim());
             return Some(format!("`rotary_dim` is {r}, expected an even number of at most the {d} channels of a head"));
         }
-        if self.time_dim < 4 || !self.time_dim.is_multiple_of(2) || !self.place_dim.is_multiple_of(2) {
-            return Some("`time_dim` and `place_dim` must be even, `time_dim` at least 4".to_owned());
+        let (time, place) = (self.time_dim, self.place_dim);
+        if !(4..=1 << 16).contains(&time) || !time.is_multiple_of(2) || place > 64 || !place.is_multiple_of(2) {
+            return Some(format!("`time_dim` is {time}, `place_dim` {place}: expected even, 4 to 65536 and 2 to 64"));
         }
         if self.expert_widths.is_empty() || self.top_k > self.expert_widths.len() || self.expert_widths.len() > 256 {
             let (k, e) = (self.top_k, self.expert_widths.len());

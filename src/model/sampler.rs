@@ -87,6 +87,11 @@ impl Prompt {
         Self { tokens: Some(tokens), ..Self::default() }
     }
 
+    /// The length of a prompt that names every position.
+    pub(super) fn given_length(&self) -> Option<usize> {
+        self.tokens.as_ref().map(Vec::len)
+    }
+
     /// The ids at each of `length` positions.
     pub(super) fn positions(
         &self,
@@ -95,6 +100,9 @@ impl Prompt {
         config: &Config,
     ) -> Result<Vec<Option<u32>>> {
         if let Some(tokens) = &self.tokens {
+            if self.suffix.is_some() {
+                return Err(Error::argument("the prompt", "token ids with a suffix", "one or the other"));
+            }
             if tokens.len() != length {
                 return Err(Error::argument("the prompt", format!("{} positions", tokens.len()), format!("{length}")));
             }

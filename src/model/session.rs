@@ -29,7 +29,7 @@ impl Default for SessionOptions {
 pub struct Request {
     /// What is given of it.
     pub prompt: Prompt,
-    /// Its positions; `None` is the session's length.
+    /// Its positions; `None` is those of [`Prompt::tokens`], else the session's length.
     pub length: Option<usize>,
     /// Its seed; `None` is the sampler's plus the place in the batch.
     pub seed: Option<u64>,
@@ -138,7 +138,8 @@ impl<'a> Session<'a> {
         Ok(all.pop().map(|generated| generated.text).unwrap_or_default())
     }
 
-    /// Samples a batch of texts at once, each with its own prompt, length and seed.
+    /// Samples a batch of texts at once, each with its own prompt, length and seed. The longest text picks the attention
+    /// level of all: a text that alone would have another level comes out different here.
     ///
     /// # Errors
     /// As [`Session::generate`].
@@ -153,26 +154,30 @@ impl<'a> Session<'a> {
         if requests.is_empty() {
             return Err(Error::argument("the batch", "empty", "at least one request"));
         }
-        let mut sequences = Vec::with_capacity(requests.len());
-        for (index, request) in requests.iter().enumerate() {
-            let length = request.length.unwrap_or(self.options.length);
+        let length =
+            |request: &Request| request.length.or(request.prompt.given_length()).unwrap_or(self.options.length);
+        let lengths: Vec<usize> = requests.iter().map(length).collect();
+        for &length in &lengths {
             config.level(length)?;
-            let prompt = request.prompt.positions(length, self.model.vocabulary(), config)?;
-            let seed = request.seed.unwrap_or(sampler.seed.wrapping_add(index as u64));
-            sequences.push(Sequence { prompt, seed });
         }
-        let positions = sequences.iter().map(|sequence| sequence.prompt.len()).max().unwrap_or(1);
+        let positions = lengths.iter().copied().max().unwrap_or(1);
         let shape = DenoiserShape {
-            batch: sequences.len(),
+            batch: requests.len(),
             positions,
             level: config.levels[config.level(positions)?].clone(),
             guidance: sampler.guidance != 0.0,
             inspect: self.options.inspect,
         };
         let model = self.model;
+        // Memory first: whatever the host holds for each request is less than what is refused here.
         let built = self.build(shape)?;
+        let mut sequences = Vec::with_capacity(requests.len());
+        for (index, (request, &length)) in requests.iter().zip(&lengths).enumerate() {
+            let prompt = request.prompt.positions(length, model.vocabulary(), config)?;
+            let seed = request.seed.unwrap_or(sampler.seed.wrapping_add(index as u64));
+            sequences.push(Sequence { prompt, seed });
+        }
         let lambda = config.lambda(sampler.budget)?;
-        let lengths: Vec<_> = sequences.iter().map(|sequence| sequence.prompt.len()).collect();
         let Built { shape, handles, executor } = &mut *built;
         handles.write_layout(executor, shape, config, &lengths, lambda)?;
         handles.write_start(executor, shape, (config, model.weights()), &sequences)?;

@@ -32,6 +32,10 @@ impl Vocabulary {
             let problem = format!("has {found} tokens, expected the {expected} of config.json");
             return Err(Error::format(path, problem));
         }
+        if let Some((token, id)) = tokenizer.get_vocab(true).into_iter().find(|(_, id)| *id as usize >= expected) {
+            let problem = format!("gives `{token}` the id {id}, expected ids below {expected}");
+            return Err(Error::format(path, problem));
+        }
         // A file may ask for padding to a fixed length, which is no part of a text here.
         tokenizer.with_padding(None);
         let untruncated = tokenizer.with_truncation(None).map(|_| ());

@@ -233,9 +233,18 @@ pub fn write_tensors(path: &Path, tensors: &[(String, Tensor)]) -> Result<()> {
 /// # Errors
 /// Where the file cannot be written; nothing is left behind then.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    let mut partial = path.as_os_str().to_owned();
+    // Through a link to its target; a device or a pipe is written to, never replaced.
+    let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    if std::fs::metadata(&target).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir()) {
+        return std::fs::write(&target, bytes).map_err(|source| Error::File {
+            path: path.to_owned(),
+            doing: "write",
+            source,
+        });
+    }
+    let mut partial = target.as_os_str().to_owned();
     partial.push(format!(".{}.partial", std::process::id()));
-    let written = std::fs::write(&partial, bytes).and_then(|()| std::fs::rename(&partial, path));
+    let written = std::fs::write(&partial, bytes).and_then(|()| std::fs::rename(&partial, &target));
     written.map_err(|source| {
         // The cause is the first failure; that the remains cannot be removed adds nothing.
         let _ = std::fs::remove_file(&partial);

@@ -3,7 +3,7 @@
 use bytemuck::{Pod, Zeroable};
 use drdiff_reference as reference;
 
-use super::{arity, dims, expect, index32, require};
+use super::{arity, dims, expect, filled, index32, require};
 use crate::check::{Arguments, Call, Case, Check, Entry, Gen, Output};
 use crate::gpu::{Grid, Kernel, Recorder, shaders};
 use crate::graph::{Bindings, Cost, CpuIo, Op, OracleData, OracleIo, Shapes};
@@ -64,6 +64,8 @@ impl Op for Linear {
         let x = require("linear", inputs, 0, "x", DType::F32)?;
         let weight = require("linear", inputs, 1, "weight", DType::F32)?;
         let [n, k] = dims("linear", "weight", weight)?;
+        filled("linear", "x", x)?;
+        filled("linear", "weight", weight)?;
         if x.shape.is_empty() || x.last() != k {
             return Err(Error::shape("linear", "x", x.to_string(), format!("[.., {k}] as weight {weight}")));
         }
@@ -72,11 +74,12 @@ impl Op for Linear {
         let y = Desc::f32(shape);
         expect("linear", inputs, 2, "bias", &Desc::f32([n]))?;
         expect("linear", inputs, 3, "residual", &y)?;
-        if let Some(gate) = inputs.get(4).copied().flatten()
-            && gate.len() < self.gate_offset + n
-        {
-            let expected = format!("at least {} values", self.gate_offset + n);
-            return Err(Error::shape("linear", "gate", gate.to_string(), expected));
+        if inputs[4].is_some() {
+            let gate = require("linear", inputs, 4, "gate", DType::F32)?;
+            let last = self.gate_offset.saturating_add(n);
+            if gate.len() < last {
+                return Err(Error::shape("linear", "gate", gate.to_string(), format!("at least {last} values")));
+            }
         }
         Ok(vec![y])
     }

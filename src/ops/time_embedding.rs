@@ -33,9 +33,9 @@ pub fn time_frequencies(dim: usize) -> Result<Tensor> {
 }
 
 fn check_dim(dim: usize) -> Result<()> {
-    match dim >= 4 && dim.is_multiple_of(2) {
+    match (4..=1 << 16).contains(&dim) && dim.is_multiple_of(2) {
         true => Ok(()),
-        false => Err(Error::argument("dim of time_embedding", dim, "an even number from 4")),
+        false => Err(Error::argument("dim of time_embedding", dim, "an even number from 4 to 65536")),
     }
 }
 
@@ -108,7 +108,12 @@ pub const ENTRY: Entry = Entry {
 
 fn build(mut arguments: Arguments) -> Result<Call> {
     let op = TimeEmbedding { dim: arguments.required("dim")? };
-    let inputs = vec![Some(arguments.tensor("step")?), Some(time_frequencies(op.dim)?)];
+    let step = arguments.tensor("step")?;
+    // Far beyond any schedule, where an angle in f32 has few digits left.
+    if let Some(gamma) = step.as_f32().and_then(<[f32]>::first).filter(|gamma| gamma.abs() > 300.0) {
+        return Err(Error::argument("gamma", gamma, "-300 to 300"));
+    }
+    let inputs = vec![Some(step), Some(time_frequencies(op.dim)?)];
     arguments.finish(NAME)?;
     Ok(Call::new(op, inputs, vec![Output::new("features", Check::Nmse(1e-9))]))
 }

@@ -94,8 +94,11 @@ impl Softmax {
         let rows = self.scores.chunks_mut(n).zip(self.sums.chunks_mut(self.head_dim));
         for ((scores, sums), (top, total)) in rows.zip(self.top.iter_mut().zip(&mut self.total)) {
             let best = largest(scores).max(*top);
-            // No key yet.
+            // No key yet, or none but NaN, which must show.
             if best <= 0.5 * MASKED {
+                if scores.iter().any(|score| score.is_nan()) {
+                    *total = f32::NAN;
+                }
                 scores.fill(0.0);
                 continue;
             }

@@ -6,7 +6,7 @@ use drdiff_reference as reference;
 use crate::check::{Arguments, Call, Case, Check, Entry, Gen, Output};
 use crate::gpu::{Grid, Kernel, Recorder, shaders};
 use crate::graph::{Bindings, Cost, CpuIo, Op, OracleData, OracleIo, Shapes};
-use crate::ops::{dims, expect, index32, require};
+use crate::ops::{dims, expect, filled, index32, require};
 use crate::{DType, Desc, Error, Result, Tensor, cpu};
 
 /// Inputs: `x0` `[B, R, De]`, `lengths` u32 `[B]` (rows of each sequence, anchors included, at most R). Output: `mean`
@@ -42,6 +42,7 @@ impl Op for SegmentMean {
     fn infer(&self, inputs: &[Option<&Desc>]) -> Result<Vec<Desc>> {
         let x0 = require("segment_mean", inputs, 0, "x0", DType::F32)?;
         let [batch, rows, dim] = dims("segment_mean", "x0", x0)?;
+        filled("segment_mean", "x0", x0)?;
         require("segment_mean", inputs, 1, "lengths", DType::U32)?;
         expect("segment_mean", inputs, 1, "lengths", &Desc::u32([batch]))?;
         if self.anchors == 0 || self.anchors > rows {

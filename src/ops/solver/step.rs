@@ -8,7 +8,7 @@ use super::StepRow;
 use crate::check::{Arguments, Call, Case, Check, Entry, Gen, Output};
 use crate::gpu::{Grid, Kernel, Recorder, shaders};
 use crate::graph::{Bindings, Cost, CpuIo, Op, OracleData, OracleIo, Shapes};
-use crate::ops::{arity, dims, expect, index32, require};
+use crate::ops::{arity, dims, expect, filled, index32, require};
 use crate::{DType, Desc, Error, Result, Tensor, cpu};
 
 /// Inputs: `z` `[B, R, De]` (updated), `x0` like it, `history` like it (updated), `info` u32 `[B, R]` = flag + 4 segment
@@ -51,6 +51,7 @@ impl Op for SolverStep {
         let op = "solver_step";
         let z = require(op, inputs, 0, "z", DType::F32)?;
         let [batch, rows, dim] = dims(op, "z", z)?;
+        filled(op, "z", z)?;
         for (index, name) in [(1, "x0"), (2, "history"), (5, "prediction")] {
             require(op, inputs, index, name, DType::F32)?;
             expect(op, inputs, index, name, z)?;
@@ -169,9 +170,30 @@ fn build(mut arguments: Arguments) -> Result<Call> {
         return Err(Error::shape("solver_step", "seeds", "missing", "a tensor, as the noise coefficient is not 0"));
     }
     inputs.push(Some(step));
+    check_info(&inputs, op.anchors)?;
     arguments.finish("solver_step")?;
     let outputs = vec![Output::new("z", Check::Nmse(1e-10)), Output::new("history", Check::Nmse(1e-10))];
     Ok(Call::new(op, inputs, outputs))
+}
+
+/// Flags and segments as the op takes them: the first A rows of a sequence are its anchors and nothing else is, and a
+/// segment is one of theirs.
+fn check_info(inputs: &[Option<Tensor>], anchors: usize) -> Result<()> {
+    let (Some(z), Some(info)) = (&inputs[0], &inputs[3]) else { return Ok(()) };
+    let rows = z.desc().shape.get(1).copied().unwrap_or(1).max(1);
+    let wrong = info.words().iter().enumerate().find(|&(at, word)| {
+        let (flag, segment) = (word & 3, (word >> 2) as usize);
+        flag == 3 || (flag == 2) != (at % rows < anchors) || segment >= anchors.max(1)
+    });
+    match wrong {
+        None => Ok(()),
+        Some((at, word)) => {
+            let found = format!("flag {} and segment {}", word & 3, word >> 2);
+            let expected =
+                format!("flag 2 on the first {anchors} rows, 0 or 1 behind them, a segment below {}", anchors.max(1));
+            Err(Error::argument(format!("row {at} of info"), found, expected))
+        }
+    }
 }
 
 struct Sizes {

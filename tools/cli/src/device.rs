@@ -52,7 +52,7 @@ impl DeviceArgs {
             TierArg::Coop => Tier::Coop,
         });
         let device = Device::open(&GpuOptions { device, tier })?;
-        eprintln!("device: {}", device.name());
+        crate::note(&format!("device: {}", device.name()));
         Ok(device)
     }
 }

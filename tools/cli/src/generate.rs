@@ -16,7 +16,7 @@ use serde_json::json;
 use crate::device::{DeviceArgs, ModelArgs};
 use crate::routing::Routing;
 use crate::trace::Trace;
-use crate::{Failure, print};
+use crate::{Failure, note, print};
 
 const DEFAULT_PROMPT: &str = "In the beginning";
 
@@ -78,8 +78,11 @@ enum MethodArg {
 
 impl Generate {
     pub fn run(self) -> Result<(), Failure> {
-        if self.count == 0 {
-            return Err(drdiff::Error::argument("the count", 0, "at least 1").into());
+        if !(1..=4096).contains(&self.count) {
+            return Err(drdiff::Error::argument("the count", self.count, "1 to 4096").into());
+        }
+        if let Some(path) = &self.routing {
+            Routing::check_name(path)?;
         }
         if self.snapshots == Some(0) {
             return Err(drdiff::Error::argument("the interval of snapshots", 0, "at least 1").into());
@@ -123,22 +126,24 @@ impl Generate {
             return Err(error.into());
         }
         let generated = outcome?;
+        let positions: usize = generated.iter().map(|generated| generated.tokens.len()).sum();
+        let (peak, bound) = session.plan().map_or((0, 0), |plan| (plan.peak(), plan.lower_bound()));
+        note(&format!(
+            "{positions} tokens in {seconds:.2} s: {:.1} tokens/s, {:.3} s a step; temporaries {:.1} MiB (lower bound {:.1})",
+            positions as f64 / seconds,
+            seconds / self.steps as f64,
+            peak as f64 / 1048576.0,
+            bound as f64 / 1048576.0,
+        ));
+        // The text first: a file that cannot be written must not cost it.
+        self.print(&generated, &device, seconds)?;
         if let (Some(path), Some(trace)) = (&self.trace, trace) {
             trace.write(path)?;
         }
         if let (Some(path), Some(routing)) = (&self.routing, routing) {
             routing.write(path, model.config())?;
         }
-        let positions: usize = generated.iter().map(|generated| generated.tokens.len()).sum();
-        let (peak, bound) = session.plan().map_or((0, 0), |plan| (plan.peak(), plan.lower_bound()));
-        eprintln!(
-            "{positions} tokens in {seconds:.2} s: {:.1} tokens/s, {:.3} s a step; temporaries {:.1} MiB (lower bound {:.1})",
-            positions as f64 / seconds,
-            seconds / self.steps as f64,
-            peak as f64 / 1048576.0,
-            bound as f64 / 1048576.0,
-        );
-        self.print(&generated, &device, seconds)
+        Ok(())
     }
 
     fn sampler(&self) -> Sampler {
@@ -169,11 +174,19 @@ impl Generate {
     ) -> drdiff::Result<()> {
         if self.snapshots.is_some_and(|every| progress.step.is_multiple_of(every)) {
             for text in progress.snapshot()? {
-                bar.suspend(|| eprintln!("[{}/{}] {text}", progress.step, progress.steps));
+                bar.suspend(|| note(&format!("[{}/{}] {text}", progress.step, progress.steps)));
             }
         }
         if let Some(trace) = trace {
-            trace.add(progress.step, progress.times()?);
+            let times = progress.times()?;
+            if times.is_empty() {
+                return Err(drdiff::Error::argument(
+                    "--trace",
+                    "on a device without timestamps",
+                    "a device that has them",
+                ));
+            }
+            trace.add(progress.step, times);
         }
         if let Some(routing) = routing {
             routing.add(progress.anchors(), progress.routing()?);

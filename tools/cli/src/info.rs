@@ -37,12 +37,16 @@ pub fn run() -> Result<(), Failure> {
     if adapters.is_empty() {
         writeln!(text, "no GPU adapter: no Vulkan, Metal, DX12 or GL driver with compute shaders answered")?;
     }
-    let chosen = Device::open(&GpuOptions::default())?;
-    let why = match chosen {
-        Device::Gpu(_) => "the first discrete GPU, else integrated, else virtual",
-        _ => "no hardware GPU answered; a software driver is taken only when asked for",
-    };
-    writeln!(text, "auto: {} ({why})", chosen.name())?;
+    match Device::open(&GpuOptions::default()) {
+        Ok(chosen) => {
+            let why = match chosen {
+                Device::Gpu(_) => "the first discrete GPU, else integrated, else virtual",
+                _ => "no hardware GPU answered; a software driver is taken only when asked for",
+            };
+            writeln!(text, "auto: {} ({why})", chosen.name())?;
+        }
+        Err(error) => writeln!(text, "auto: {}", drdiff::explain(&error))?,
+    }
     writeln!(text, "also: cpu (f32, all cores), reference (f64 oracle, slow)")?;
     print(&text)
 }

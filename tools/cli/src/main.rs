@@ -50,16 +50,10 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let usage = error.downcast_ref::<drdiff::Error>().is_some_and(drdiff::Error::is_usage);
-            eprintln!("error: {}", with_causes(error.as_ref()));
+            note(&format!("error: {}", drdiff::explain(error.as_ref())));
             ExitCode::from(if usage { 2 } else { 1 })
         }
     }
-}
-
-/// An error and what caused it, in one line.
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |line, cause| format!("{line}: {cause}"))
 }
 
 /// Prints to standard output; a closed pipe is the reader's choice and no failure.
@@ -70,4 +64,10 @@ fn print(text: &str) -> Result<(), Failure> {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         written => Ok(written?),
     }
+}
+
+/// Says something on standard error; where that is closed, there is nobody to tell.
+fn note(line: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr(), "{line}");
 }

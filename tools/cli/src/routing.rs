@@ -23,12 +23,19 @@ impl Routing {
         self.steps.push(layers.iter().map(text).collect());
     }
 
+    /// Refuses a file name whose extension says neither picture nor data.
+    pub fn check_name(path: &Path) -> Result<()> {
+        match path.extension().and_then(|extension| extension.to_str()) {
+            Some("json" | "png") => Ok(()),
+            _ => Err(Error::argument("the routing file", path.display(), "a name that ends in .png or .json")),
+        }
+    }
+
     /// Writes `.json` (the indices and each step's share of the dearest choice) or `.png` (step by position, brightness
     /// the mean width over layers).
     pub fn write(&self, path: &Path, config: &Config) -> Result<()> {
-        let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or("");
-        let bytes = match extension {
-            "json" => {
+        let bytes = match path.extension().and_then(|extension| extension.to_str()) {
+            Some("json") => {
                 let report = json!({
                     "widths": config.expert_widths, "top_k": config.top_k,
                     "share": self.shares(config).iter().map(|step| mean(step)).collect::<Vec<_>>(),
@@ -36,8 +43,7 @@ impl Routing {
                 });
                 report.to_string().into_bytes()
             }
-            "png" => self.picture(config, path)?,
-            other => return Err(Error::argument("the routing file's extension", format!("`{other}`"), "png or json")),
+            _ => self.picture(config, path)?,
         };
         write_whole(path, &bytes)
     }

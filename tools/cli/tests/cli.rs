@@ -91,7 +91,12 @@ fn wrong_usage_is_2_and_failure_is_1() {
     fails(&["generate", "", "--model", "tests/data/tiny", "--device", "cpu"], 2, &["prompt is empty"]);
     fails(&["generate", "the", "--model", "no/model", "--device", "cpu"], 1, &["no/model", "cannot read"]);
     fails(&["verify", "--op", "no_such_op"], 2, &["no_such_op", "attention"]);
-    fails(&tiny(&["--device", "cpu", "--trace", "no/folder/trace.json"]), 1, &["no/folder", "cannot write"]);
+    fails(&tiny(&["--device", "cpu", "--routing", "routing.jpg"]), 2, &["routing.jpg", ".png or .json"]);
+    fails(&tiny(&["--device", "cpu", "--count", "18446744073709551615"]), 2, &["1 to 4096"]);
+    let lost = drdiff(&tiny(&["--device", "cpu", "--trace", "no/folder/trace.json"]));
+    assert_eq!(lost.status.code(), Some(1));
+    assert!(text(&lost.stderr).contains("cannot write no/folder/trace.json"));
+    assert!(text(&lost.stdout).starts_with("the"), "the text is not lost with the trace");
 }
 
 #[test]
