@@ -70,6 +70,8 @@ struct GpuMemory {
     /// The buffer of each value.
     buffers: Vec<wgpu::Buffer>,
     commands: Vec<Vec<Command>>,
+    /// FLOPs of each op, by which a run is split into submits.
+    flops: Vec<f64>,
     profiler: Option<Profiler>,
     /// Rows for [`Executor::stage`]: value, buffer, bytes of a row.
     staged: Vec<(Value, wgpu::Buffer, u64)>,
@@ -317,7 +319,8 @@ impl GpuMemory {
             commands.push(recorder.finish());
         }
         let profiler = if options.profile { Profiler::new(gpu, graph.nodes.len())? } else { None };
-        Ok(Self { gpu: gpu.clone(), buffers, commands, profiler, staged: Vec::new(), guarded })
+        let flops = graph.costs().into_iter().map(|(_, cost)| cost.flops).collect();
+        Ok(Self { gpu: gpu.clone(), buffers, commands, flops, profiler, staged: Vec::new(), guarded })
     }
 
     fn submit(&self, graph: &Graph, options: &ExecutorOptions, staged: Option<(Value, usize)>) -> Result<Submitted> {
@@ -336,7 +339,7 @@ impl GpuMemory {
             // Ops share a pass up to the watchdog's limit; when timed, each has its own.
             let first = node;
             while node < graph.nodes.len() && (node == first || self.profiler.is_none()) {
-                let more = graph.nodes[node].op.cost(&graph.nodes[node].shapes).flops;
+                let more = self.flops[node];
                 if node > first && flops + more > options.flops_per_submit {
                     break;
                 }

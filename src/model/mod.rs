@@ -15,7 +15,7 @@ pub use sampler::{Method, Prompt, Sampler};
 pub use schedule::{gamma_at, step_rows, times};
 pub use session::{Generated, Progress, Request, Session, SessionOptions};
 pub use text::Vocabulary;
-pub use weights::{Weights, tensors, write_tensors, write_whole};
+pub use weights::{Weights, read_tensors, tensors, write_tensors, write_whole};
 
 use std::path::Path;
 

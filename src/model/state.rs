@@ -3,6 +3,7 @@
 use super::{Config, DenoiserShape, Handles, Weights};
 use crate::cpu::noise;
 use crate::graph::{Executor, Value};
+use crate::ops::noise::seed_words;
 use crate::{Data, Result, Tensor};
 
 /// One sequence of a batch.
@@ -81,9 +82,8 @@ impl Handles {
         let mut flag = vec![CLEAN; shape.batch * rows];
         let mut segment = vec![0; shape.batch * rows];
         for (b, sequence) in sequences.iter().enumerate() {
-            let seed = [sequence.seed as u32, (sequence.seed >> 32) as u32];
             let (mut bits, mut normal) = (vec![0; rows * dim], vec![0.0; rows * dim]);
-            noise::fill(seed, 0, &mut bits, &mut normal);
+            noise::fill(seed_words(sequence.seed), 0, &mut bits, &mut normal);
             for s in 0..anchors {
                 flag[b * rows + s] = ANCHOR;
                 segment[b * rows + s] = s as u32;
@@ -104,7 +104,7 @@ impl Handles {
             }
         }
         let info = flag.iter().zip(&segment).map(|(flag, segment)| flag + 4 * segment).collect();
-        let seeds = sequences.iter().flat_map(|s| [s.seed as u32, (s.seed >> 32) as u32]).collect();
+        let seeds = sequences.iter().flat_map(|sequence| seed_words(sequence.seed)).collect();
         let zeros = vec![0.0; z.len()];
         let unknown = vec![(config.vocab_size as f32).ln(); shape.batch * rows];
         put(executor, self.z, Data::F32(z))?;

@@ -5,6 +5,7 @@ use std::path::Path;
 use tokenizers::Tokenizer;
 
 use super::Config;
+use super::weights::read_whole;
 use crate::{Error, Result};
 
 /// The tokenizer of a model.
@@ -20,8 +21,7 @@ impl Vocabulary {
     /// # Errors
     /// Where it cannot be read, or has not as many tokens as the model.
     pub fn read(path: &Path, config: &Config) -> Result<Self> {
-        let bytes =
-            std::fs::read(path).map_err(|source| Error::File { path: path.to_owned(), doing: "read", source })?;
+        let bytes = read_whole(path)?;
         let mut tokenizer = Tokenizer::from_bytes(&bytes).map_err(|source| Error::Format {
             path: path.to_owned(),
             problem: "not a tokenizer".to_owned(),

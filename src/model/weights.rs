@@ -145,9 +145,7 @@ impl Files {
     }
 
     fn read_file(&mut self, path: &Path) -> Result<()> {
-        let bytes =
-            std::fs::read(path).map_err(|source| Error::File { path: path.to_owned(), doing: "read", source })?;
-        for (name, tensor) in tensors(path, &bytes)? {
+        for (name, tensor) in read_tensors(path)? {
             if self.tensors.insert(name.clone(), (path.to_owned(), tensor)).is_some() {
                 return Err(Error::format(path, format!("holds `{name}`, which an earlier shard holds too")));
             }
@@ -205,6 +203,22 @@ pub fn tensors(path: &Path, bytes: &[u8]) -> Result<Vec<(String, Tensor)>> {
         all.push((name, tensor?));
     }
     Ok(all)
+}
+
+/// Reads a safetensors file.
+///
+/// # Errors
+/// Where it cannot be read, and as [`tensors`].
+pub fn read_tensors(path: &Path) -> Result<Vec<(String, Tensor)>> {
+    tensors(path, &read_whole(path)?)
+}
+
+/// Reads a file.
+///
+/// # Errors
+/// Where it cannot be read.
+pub(super) fn read_whole(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(|source| Error::File { path: path.to_owned(), doing: "read", source })
 }
 
 /// Writes a safetensors file in one go: a whole file or none.

@@ -19,6 +19,16 @@ pub struct Noise {
     pub count: usize,
 }
 
+/// A seed as kernels take it: low word, high word.
+pub fn seed_words(seed: u64) -> [u32; 2] {
+    [seed as u32, (seed >> 32) as u32]
+}
+
+/// The seeds that pairs of words stand for.
+pub(crate) fn seeds(words: &[u32]) -> impl Iterator<Item = u64> {
+    words.chunks_exact(2).map(|pair| u64::from(pair[1]) << 32 | u64::from(pair[0]))
+}
+
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
 struct Params {
@@ -69,8 +79,7 @@ impl Op for Noise {
     }
 
     fn evaluate(&self, _shapes: &Shapes, io: &OracleIo<'_>) -> Vec<OracleData> {
-        let seeds = io.inputs.u32(0).chunks_exact(2).map(|s| u64::from(s[1]) << 32 | u64::from(s[0]));
-        let (bits, normal): (Vec<_>, Vec<_>) = seeds
+        let (bits, normal): (Vec<_>, Vec<_>) = seeds(io.inputs.u32(0))
             .map(|seed| {
                 let bits = reference::noise::bits(seed, self.stream, self.count);
                 (bits, reference::noise::normal(seed, self.stream, self.count))
@@ -100,7 +109,7 @@ fn build(mut arguments: Arguments) -> Result<Call> {
     let count = arguments.required("count")?;
     let op = Noise { stream: arguments.setting("stream", 0)?, count };
     let seed: u64 = arguments.setting("seed", 0)?;
-    let default = Tensor::u32([1, 2], vec![seed as u32, (seed >> 32) as u32])?;
+    let default = Tensor::u32([1, 2], seed_words(seed).to_vec())?;
     let seeds = arguments.optional("seeds").unwrap_or(default);
     arguments.finish("noise")?;
     let outputs = vec![Output::new("bits", Check::Exact), Output::new("normal", Check::Absolute(1e-5))];

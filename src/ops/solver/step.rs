@@ -8,6 +8,7 @@ use super::StepRow;
 use crate::check::{Arguments, Call, Case, Check, Entry, Gen, Output};
 use crate::gpu::{Grid, Kernel, Recorder, shaders};
 use crate::graph::{Bindings, Cost, CpuIo, Op, OracleData, OracleIo, Shapes};
+use crate::ops::noise::seeds;
 use crate::ops::{arity, dims, expect, filled, index32, require};
 use crate::{DType, Desc, Error, Result, Tensor, cpu};
 
@@ -111,9 +112,10 @@ impl Op for SolverStep {
             .copied()
             .collect();
         let noise = (row.c_noise != 0.0).then(|| {
-            let seeds = io.inputs.u32(7).chunks_exact(2).map(|s| u64::from(s[1]) << 32 | u64::from(s[0]));
             let count = dims.rows * dims.dim;
-            seeds.flat_map(|seed| reference::noise::normal(seed, row.stream as u32, count)).collect::<Vec<_>>()
+            seeds(io.inputs.u32(7))
+                .flat_map(|seed| reference::noise::normal(seed, row.stream as u32, count))
+                .collect::<Vec<_>>()
         });
         let inputs = StepInputs {
             z: io.inputs.f64(0),

@@ -1,11 +1,11 @@
 //! `drdiff op`: one op on tensors from a safetensors file.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use drdiff::Error;
 use drdiff::check::Arguments;
-use drdiff::model::{tensors, write_tensors};
+use drdiff::model::{read_tensors, write_tensors};
 
 use crate::device::DeviceArgs;
 use crate::verify::entries;
@@ -33,7 +33,7 @@ impl OpCommand {
         let entry = entries(Some(&self.name))?[0];
         let mut arguments = Arguments::new();
         if let Some(path) = &self.input {
-            for (name, tensor) in read(path)? {
+            for (name, tensor) in read_tensors(path)? {
                 arguments = arguments.with(&name, tensor);
             }
         }
@@ -54,9 +54,4 @@ impl OpCommand {
         let list: Vec<_> = outputs.iter().map(|(name, tensor)| format!("{name} {}", tensor.desc())).collect();
         print(&format!("{}: {}\n", self.output.display(), list.join(", ")))
     }
-}
-
-fn read(path: &Path) -> drdiff::Result<Vec<(String, drdiff::Tensor)>> {
-    let bytes = std::fs::read(path).map_err(|source| Error::File { path: path.to_owned(), doing: "read", source })?;
-    tensors(path, &bytes)
 }
