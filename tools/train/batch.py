@@ -8,46 +8,61 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
+from attention import Sparse
+from files import InputError, read_documents
 from model import Inputs, alpha_sigma2
 from pattern import Level, visible
+from schedule import HIGH
 
 DENSE: Level = {"pattern": "dense", "anchors": 8}
-LONG: Level = {"pattern": "hsa", "window": 128, "dilations": [[16, 32]], "anchors": 16}
 
 
 def load_tokens(path: Path, tokenizer: Tokenizer) -> np.ndarray:
     """All documents in order, `<eos>` (0) after each."""
-    lines = path.read_text(encoding="utf-8").splitlines()
-    parts = [np.array([*encoding.ids, 0], dtype=np.int64) for encoding in tokenizer.encode_batch(lines)]
+    parts = [np.array([*encoding.ids, 0], dtype=np.int64) for encoding in tokenizer.encode_batch(read_documents(path))]
     return np.concatenate(parts)
 
 
-def draw_shape(rng: np.random.Generator) -> tuple[int, int, Level]:
-    """(sequences, text tokens, level) of one step."""
-    kind = rng.random()
-    if kind < 0.2:
-        return 2, 640, LONG
-    if kind < 0.28:
-        return 20, int(rng.integers(40, 81)), DENSE
-    length = int(rng.integers(128, 161))
-    if rng.random() < 0.7:
-        return 10, length, DENSE
-    window, stride, reach = [(16, 8, 4), (32, 16, 4)][rng.integers(2)]
-    anchors = int(rng.choice([8, 16]))
-    return 10, length, {"pattern": "hsa", "window": window, "dilations": [[stride, reach]], "anchors": anchors}
+@dataclass(frozen=True)
+class Shape:
+    """One kind of step: how often, how many sequences of how many tokens, under which levels."""
+
+    share: float
+    count: int
+    length: int
+    levels: tuple[Level, ...]
+    blocks: bool = False
+
+    def pattern(self, level: Level) -> Tensor | Sparse:
+        """In blocks where that is said and the level is sparse, else as a matrix."""
+        if self.blocks and level["pattern"] == "hsa":
+            return Sparse.of(level)
+        return visible(level, self.length)
+
+
+def draw_shape(shapes: tuple[Shape, ...], rng: np.random.Generator) -> tuple[Shape, Level]:
+    """A kind of step and one of its levels."""
+    shares = np.array([shape.share for shape in shapes])
+    shape = shapes[rng.choice(len(shapes), p=shares / shares.sum())]
+    return shape, shape.levels[rng.integers(len(shape.levels))]
 
 
 def draw_text(tokens: np.ndarray, count: int, length: int, rng: np.random.Generator) -> Tensor:
     """[count, length] windows of consecutive tokens."""
+    if len(tokens) <= length:
+        raise InputError(f"the text has {len(tokens)} tokens: expected more than {length}")
     start = rng.integers(0, len(tokens) - length, size=count)
     return torch.from_numpy(tokens[start[:, None] + np.arange(length)])
 
 
 def draw_clean(count: int, length: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """(clean [count, length], which rows hold clean positions at random); at least one stays noisy."""
+    """(clean [count, length], which rows hold clean positions at random); at least one stays noisy.
+
+    Half of the sequences have some: a quarter at random, an eighth a prefix, an eighth all but a gap.
+    """
     clean = np.zeros((count, length), dtype=bool)
     scattered = np.zeros(count, dtype=bool)
-    for row in rng.permutation(count)[: count // 2]:
+    for row in np.flatnonzero(rng.random(count) < 0.5):
         kind = rng.random()
         if kind < 0.5:
             clean[row] = rng.random(length) < rng.random()
@@ -73,14 +88,25 @@ class Noise:
     absorbed: Tensor
 
 
-def draw_noise(gamma: np.ndarray, clean: np.ndarray, dim: int, rng: np.random.Generator) -> Noise:
-    """Normal noise, and on half of the sequences rows that give way to the absorbing state."""
+def draw_noise(gamma: np.ndarray, clean: np.ndarray, dim: int, rng: np.random.Generator, absorb: bool = False) -> Noise:
+    """Normal noise; with `absorb`, half of the sequences have rows that give way to the absorbing state."""
     count, length = clean.shape
     eps = torch.from_numpy(rng.standard_normal((count, length, dim), dtype=np.float32))
     sigma = 1 / np.sqrt(1 + np.exp(-gamma))
-    rate = 0.15 * sigma * (rng.random(count) < 0.5)
+    rate = 0.15 * sigma * (rng.random(count) < 0.5) * absorb
     absorbed = rng.random((count, length)) < rate[:, None]
     return Noise(torch.from_numpy(gamma.astype(np.float32)), eps, torch.from_numpy(clean), torch.from_numpy(absorbed))
+
+
+def draw_mask(count: int, length: int, dim: int, rng: np.random.Generator) -> tuple[Noise, np.ndarray]:
+    """A masked language model's input: hidden rows are the absorbing state; also the share hidden, per sequence."""
+    share = np.maximum((np.arange(count) + rng.random()) / count, 1 / length)
+    rng.shuffle(share)
+    hidden = rng.random((count, length)) < share[:, None]
+    hidden[np.arange(count), rng.integers(length, size=count)] |= ~hidden.any(1)
+    noise = draw_noise(np.full(count, HIGH), ~hidden, dim, rng)
+    noise.absorbed[:] = True
+    return noise, share
 
 
 def corrupt(table: Tensor, absorb: Tensor, text: Tensor, noise: Noise) -> Tensor:
@@ -92,12 +118,11 @@ def corrupt(table: Tensor, absorb: Tensor, text: Tensor, noise: Noise) -> Tensor
     return torch.where(noise.clean[..., None], e, z)
 
 
-def first_inputs(z: Tensor, noise: Noise, level: Level, vocab: int) -> Inputs:
+def first_inputs(z: Tensor, noise: Noise, anchors: int, pattern: Tensor | Sparse, vocab: int) -> Inputs:
     """Inputs with nothing to condition on: no previous prediction, no anchor state."""
     count, length, dim = z.shape
-    anchors = level["anchors"]
     rows = anchors + length
-    flag = torch.full((count, rows), 2, dtype=torch.int64)
+    flag = torch.full((count, rows), 2, dtype=torch.int64, device=z.device)
     flag[:, anchors:] = noise.clean.long()
     return Inputs(
         z=torch.cat([z.new_zeros(count, anchors, dim), z], 1),
@@ -106,5 +131,5 @@ def first_inputs(z: Tensor, noise: Noise, level: Level, vocab: int) -> Inputs:
         difficulty=z.new_full((count, rows), float(np.log(vocab))),
         gamma=noise.gamma.to(z.dtype),
         anchors=anchors,
-        mask=visible(level, length),
+        pattern=pattern,
     )

@@ -58,7 +58,7 @@ def write_fixture(path: Path, model: Denoiser, level_index: int, text: int, seed
         difficulty=difficulty.double(),
         gamma=gamma.double().expand(2),
         anchors=anchors,
-        mask=visible(level, text),
+        pattern=visible(level, text),
     )
     out = evaluate_fixture(model, inputs)
     flat = torch.randperm(2 * rows, generator=generator)[: CHOSEN - 2]

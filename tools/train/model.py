@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from attention import Sparse, masked, sparse, widen
 from pattern import fractions
 
 Config = dict[str, Any]
@@ -23,7 +24,7 @@ class Inputs:
     difficulty: Tensor
     gamma: Tensor
     anchors: int
-    mask: Tensor | None = None
+    pattern: Tensor | Sparse
 
 
 @dataclass
@@ -78,7 +79,10 @@ class Denoiser(nn.Module):
         self.widths: list[int] = config["expert_widths"]
         total, experts = sum(self.widths), len(self.widths)
         dearest = sum(sorted(self.widths)[-config["top_k"] :])
-        self.costs = [width / dearest for width in self.widths]
+        owner = torch.repeat_interleave(torch.arange(experts), torch.tensor(self.widths))
+        self.register_buffer("owner", owner, persistent=False)
+        costs = torch.tensor([width / dearest for width in self.widths], dtype=torch.float64)
+        self.register_buffer("costs", costs, persistent=False)
         self.embedding = nn.Parameter(torch.randn(v, de))
         self.absorb = nn.Parameter(torch.randn(de) / math.sqrt(de))
         self.input = Holder(
@@ -134,7 +138,7 @@ class Denoiser(nn.Module):
         size = (x.square().mean(-1, keepdim=True) + self.config["norm_eps"]).sqrt()
         return x / size * (1 + scale) + shift
 
-    def attend(self, part: Any, h: Tensor, mask: Tensor | None, turn: tuple[Tensor, Tensor]) -> Tensor:
+    def attend(self, part: Any, h: Tensor, pattern: Tensor | Sparse, turn: tuple[Tensor, Tensor]) -> Tensor:
         """Multi-head attention over the pattern."""
         b, r, d = h.shape
         heads, rotary = self.config["heads"], self.config["rotary_dim"]
@@ -149,35 +153,37 @@ class Denoiser(nn.Module):
             return torch.cat([turned, x[..., rotary:]], -1)
 
         q, k, value = rotate(split("query")), rotate(split("key")), split("value")
-        o = F.scaled_dot_product_attention(q, k, value, attn_mask=mask)
+        o = sparse(q, k, value, pattern) if isinstance(pattern, Sparse) else masked(q, k, value, pattern)
         return F.linear(o.transpose(1, 2).reshape(b, r, d), part.output.weight)
 
-    def mix(self, layer: Any, h: Tensor, difficulty: Tensor, lam: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Experts; also (mean cost share, balance term, share of tokens per expert)."""
+    def mix(
+        self, layer: Any, h: Tensor, difficulty: Tensor, lam: float | Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Experts; also (mean cost share, balance term, share of tokens per expert).
+
+        Every expert computes and the gates of those not chosen are zero: the sizes stay fixed, which pays on a processor.
+        """
         flat, router = h.flatten(0, 1), layer.router
-        logits = F.linear(flat, router.weight, router.bias) + difficulty.flatten()[:, None] * router.difficulty
-        costs = torch.tensor(self.costs, dtype=h.dtype)
-        # A stable sort keeps the lower index first among equals.
-        order = torch.sort(logits.detach() - lam * costs, dim=-1, descending=True, stable=True).indices
-        chosen = order[:, : self.config["top_k"]]
-        gates = torch.softmax(logits.gather(1, chosen), -1)
-        out = torch.zeros_like(flat)
-        for e, (a, b) in enumerate(self.slices()):
-            if a == b:
-                continue
-            token, slot = (chosen == e).nonzero(as_tuple=True)
-            x = flat.index_select(0, token)
-            inner = F.silu(F.linear(x, layer.experts.gate[a:b])) * F.linear(x, layer.experts.up[a:b])
-            y = F.linear(inner, layer.experts.down[:, a:b]) * gates[token, slot][:, None]
-            out = out.index_add(0, token, y)
-        load = F.one_hot(chosen, len(costs)).to(h.dtype).sum(1).mean(0)
+        logits = widen(F.linear(flat, router.weight, router.bias) + difficulty.flatten()[:, None] * router.difficulty)
+        chosen = self.choose(logits.detach(), lam)
+        gates = torch.zeros_like(logits).scatter(1, chosen, torch.softmax(logits.gather(1, chosen), -1))
+        experts = layer.experts
+        inner = F.silu(F.linear(flat, experts.gate)) * F.linear(flat, experts.up) * gates[:, self.owner]
+        out = F.linear(inner, experts.down)
+        load = torch.zeros_like(logits).scatter(1, chosen, 1.0).mean(0)
         mean = torch.softmax(logits, -1).mean(0)
-        hard, soft = (load * costs).sum(), self.config["top_k"] * (mean * costs).sum()
+        costs, top_k = self.costs.to(logits.dtype), self.config["top_k"]
+        hard, soft = (load * costs).sum(), top_k * (mean * costs).sum()
         share = hard + soft - soft.detach()
-        balance = len(costs) * (load / self.config["top_k"] * mean * (0.5 + costs)).sum()
+        balance = len(costs) * (load / top_k * mean * (0.5 + costs)).sum()
         return out.view_as(h), share, balance, load
 
-    def forward(self, inputs: Inputs, lam: float = 0.0) -> Hidden:
+    def choose(self, logits: Tensor, lam: float | Tensor) -> Tensor:
+        """The top k of the shifted logits [rows, k]; a stable sort keeps the lower index first among equals."""
+        order = torch.sort(logits - lam * self.costs.to(logits.dtype), dim=-1, descending=True, stable=True).indices
+        return order[:, : self.config["top_k"]]
+
+    def forward(self, inputs: Inputs, lam: float | Tensor = 0.0) -> Hidden:
         """The trunk; `logits` turns rows of it into predictions."""
         z, anchors, d = inputs.z, inputs.anchors, self.config["model_dim"]
         text = z.shape[1] - anchors
@@ -192,7 +198,7 @@ class Denoiser(nn.Module):
         shares, balances, loads = [], [], []
         for i, layer in enumerate(self.layers):
             shift1, scale1, gate1, shift2, scale2, gate2 = mod[6 * i : 6 * i + 6]
-            x = x + gate1 * self.attend(layer.attention, self.norm(x, shift1, scale1), inputs.mask, turn)
+            x = x + gate1 * self.attend(layer.attention, self.norm(x, shift1, scale1), inputs.pattern, turn)
             y, share, balance, load = self.mix(layer, self.norm(x, shift2, scale2), inputs.difficulty, lam)
             x = x + gate2 * y
             shares.append(share)
@@ -207,8 +213,10 @@ class Denoiser(nn.Module):
         )
 
     def logits(self, h: Tensor, skip: Tensor, table: Tensor) -> Tensor:
-        """The output head on any rows."""
-        return F.linear(h, self.output.unembed) + F.linear(skip, table)
+        """The output head on any rows; the Bayes term is exact, so it is never rounded."""
+        logits = F.linear(h, self.output.unembed)
+        with torch.autocast(h.device.type, enabled=False):
+            return widen(logits) + F.linear(widen(skip), widen(table))
 
 
 def expectation(logits: Tensor, table: Tensor) -> tuple[Tensor, Tensor]:

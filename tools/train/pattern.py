@@ -8,10 +8,10 @@ from torch import Tensor
 Level = dict[str, Any]
 
 
-def visible(level: Level, text: int) -> Tensor | None:
-    """[R, R] of bool, R = anchors + text, rows are queries; None where every row sees every row."""
+def visible(level: Level, text: int) -> Tensor:
+    """[R, R] of bool, R = anchors + text, rows are queries."""
     if level["pattern"] == "dense":
-        return None
+        return torch.ones(level["anchors"] + text, level["anchors"] + text, dtype=torch.bool)
     if level["pattern"] != "hsa":
         raise ValueError(f"pattern {level['pattern']!r}: expected 'dense' or 'hsa'")
     anchors = level["anchors"]

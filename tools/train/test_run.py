@@ -1,0 +1,137 @@
+"""Checks of attention, optimizer, checkpoints and bounds: `python -m pytest` in this folder."""
+
+import errno
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import run as run_module
+import tiny
+from attention import Sparse, masked, sparse
+from batch import DENSE, Shape
+from bound import bound
+from config import VARIANTS, Recipe, base, variant
+from files import InputError
+from losses import Weights
+from model import Config, Denoiser
+from muon import orthogonal
+from pattern import Level, visible
+from run import Run, learning_rate
+from schedule import HIGH, LOW
+
+LONG: Level = {"pattern": "hsa", "window": 8, "dilations": [[4, 8], [16, 8]], "anchors": 5}
+
+
+@pytest.mark.parametrize("text", [40, 256, 301])
+@pytest.mark.parametrize("dilations", [[], [[4, 8]], [[4, 8], [16, 8]], [[3, 5], [7, 4]]])
+def test_blocks_give_what_the_mask_gives(text: int, dilations: list[list[int]]) -> None:
+    level = LONG | {"dilations": dilations}
+    torch.manual_seed(0)
+    q, k, v = (torch.randn(2, 3, text + 5, 8, dtype=torch.float64, requires_grad=True) for _ in range(3))
+    wanted, found = masked(q, k, v, visible(level, text)), sparse(q, k, v, Sparse.of(level))
+    assert torch.allclose(wanted, found, atol=1e-12)
+    towards = torch.randn_like(wanted)
+    for a, b in zip(
+        torch.autograd.grad(wanted, (q, k, v), towards), torch.autograd.grad(found, (q, k, v), towards), strict=True
+    ):
+        assert torch.allclose(a, b, atol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(40, 40), (20, 60), (60, 20)])
+def test_orthogonal_brings_singular_values_near_one(shape: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    singular = torch.linalg.svdvals(orthogonal(torch.randn(shape)).float())
+    assert 0.5 < singular.min() and singular.max() < 1.4
+
+
+def test_learning_rate_warms_up_and_ends_at_zero() -> None:
+    assert learning_rate(0, 0.0) < 0.01 and learning_rate(5000, 0.5) == 1.0 and learning_rate(5000, 1.0) == 0.0
+
+
+def tiny_config(**changes: object) -> Config:
+    """Small enough for a step in milliseconds."""
+    sizes = {"model_dim": 48, "heads": 2, "layers": 1, "time_dim": 16, "expert_widths": [0, 8, 16]}
+    return base("small", 64) | sizes | changes
+
+
+RECIPE = Recipe((Shape(0.5, 4, 40, (DENSE,)), Shape(0.5, 1, 80, (LONG,), blocks=True)), Weights())
+TOKENS = np.random.default_rng(0).integers(0, 64, 3000)
+
+
+def make(seed: int = 0, recipe: Recipe = RECIPE, muon: float = 0.02, **changes: object) -> Run:
+    """A run of the tiny model."""
+    return Run(tiny_config(**changes), recipe, seed, (1e-3, muon), "cpu", compiled=False)
+
+
+def test_checkpoint_resumes_and_refuses_another_configuration(tmp_path: Path) -> None:
+    first = make()
+    first.advance(TOKENS, 0.1)
+    first.save(tmp_path / "c.pt")
+    wanted = first.advance(TOKENS, 0.1)
+    second = make(seed=1)
+    second.restore(tmp_path / "c.pt")
+    assert second.advance(TOKENS, 0.1)["loss"] == pytest.approx(wanted["loss"], rel=1e-5)
+    assert (second.step, second.tokens) == (first.step, first.tokens)
+    for other in (make(layers=2), make(recipe=replace(RECIPE, sas=False))):
+        with pytest.raises(InputError, match="another configuration"):
+            other.restore(tmp_path / "c.pt")
+    with pytest.raises(InputError, match="another optimizer"):
+        make(muon=0.0).restore(tmp_path / "c.pt")
+
+
+def test_a_full_disk_leaves_the_last_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = make()
+    run.save(tmp_path / "c.pt")
+    before = (tmp_path / "c.pt").read_bytes()
+
+    def full(_: object, path: Path) -> None:
+        path.write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(run_module.torch, "save", full)
+    with pytest.raises(InputError, match="No space left on device.*last checkpoint is as it was"):
+        run.save(tmp_path / "c.pt")
+    assert (tmp_path / "c.pt").read_bytes() == before and [p.name for p in tmp_path.iterdir()] == ["c.pt"]
+
+
+@pytest.mark.parametrize("data", [b"", b"no checkpoint", None])
+def test_a_file_that_is_no_checkpoint_is_refused(tmp_path: Path, data: bytes | None) -> None:
+    if data is not None:
+        (tmp_path / "c.pt").write_bytes(data)
+    with pytest.raises(InputError, match=r"c\.pt"):
+        make().restore(tmp_path / "c.pt")
+
+
+def test_every_variant_spends_the_same_on_experts() -> None:
+    for name in VARIANTS:
+        config, recipe = variant(name, "small")
+        widths = sorted(config["expert_widths"])
+        share = recipe.weights.target_share if len(set(widths)) > 1 else 1.0
+        assert share * sum(widths[-config["top_k"] :]) == pytest.approx(144)
+    with pytest.raises(ValueError, match="expected one of"):
+        variant("other", "small")
+
+
+def test_a_masked_run_learns_from_hidden_positions_only() -> None:
+    run = make(recipe=replace(RECIPE, masked=True, sas=False, weights=Weights(anchor=0.0)))
+    first = np.mean([run.advance(TOKENS % 3, 0.1)["loss"] for _ in range(3)])
+    last = np.mean([run.advance(TOKENS % 3, 0.1)["loss"] for _ in range(150)][-3:])
+    assert last < first - 0.5
+
+
+@pytest.mark.parametrize("is_masked", [False, True])
+def test_the_bound_of_a_model_that_knows_nothing_is_ln_v(is_masked: bool) -> None:
+    config = tiny.config([LOW + (HIGH - LOW) * i / 32 for i in range(33)])
+    torch.manual_seed(0)
+    model = Denoiser(config)
+    with torch.no_grad():
+        model.output.unembed.zero_()
+        model.absorb.zero_()
+    text = torch.randint(0, tiny.VOCAB, (24, 20), generator=torch.Generator().manual_seed(1))
+    found = bound(model.requires_grad_(False), text, config["levels"][0], 16, 0, is_masked)
+    wanted = math.log(tiny.VOCAB)
+    assert abs(found.nats - wanted) < 4 * found.error + 0.02 * wanted
