@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use drdiff::check::Arguments;
-use drdiff::model::{Request, tensors, write_tensors};
+use drdiff::model::{Corpus, InfillOptions, LikelihoodOptions, Request, tensors, write_tensors};
 use drdiff::ops::REGISTRY;
 use drdiff::{Device, DeviceChoice, Error, GpuOptions, Model, Prompt, Sampler, SessionOptions, Tensor, Tier};
 use tempfile::TempDir;
@@ -218,6 +218,52 @@ fn settings_outside_what_is_accepted() {
     let none: [Request; 0] = [];
     let error = session(32).unwrap().generate_batch(&none, &Sampler::default(), |_| ControlFlow::Continue(()));
     says(&error.unwrap_err(), "the batch is empty");
+}
+
+#[test]
+fn texts_that_cannot_be_scored() {
+    let model = load(Path::new(TINY)).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("text.txt");
+    let refused = |bytes: &[u8], words: &[&str]| {
+        fs::write(&path, bytes).unwrap();
+        let said = said(&Corpus::read(&path, model.vocabulary()).unwrap_err());
+        assert!(words.iter().chain(&["text.txt"]).all(|word| said.contains(word)), "{said}");
+    };
+    refused(b"", &["holds no text", "at least one line"]);
+    refused(b"\n\r\n\n", &["holds no text"]);
+    refused(b"the king\n\xff\xfe", &["not UTF-8 at byte 9"]);
+    let missing = Corpus::read(&folder.path().join("none.txt"), model.vocabulary()).unwrap_err();
+    assert!(said(&missing).contains("none.txt") && matches!(missing, Error::File { .. }));
+
+    let corpus = Corpus::new("the king and the queen", model.vocabulary()).unwrap();
+    let ok = LikelihoodOptions { length: 8, draws: 1, ..Default::default() };
+    let score = |corpus: &Corpus, options: LikelihoodOptions, word: &str| {
+        let error = model.likelihood(corpus, &options, |_, _| ControlFlow::Continue(())).unwrap_err();
+        assert!(error.is_usage() && said(&error).contains(word), "`{}` lacks `{word}`", said(&error));
+    };
+    score(&Corpus::new("", model.vocabulary()).unwrap(), ok.clone(), "0 tokens, expected at least 2");
+    score(&corpus, LikelihoodOptions { draws: 0, ..ok.clone() }, "the number of draws is 0");
+    score(&corpus, LikelihoodOptions { batch: 0, ..ok.clone() }, "windows of a batch is 0");
+    score(&corpus, LikelihoodOptions { windows: Some(0), ..ok.clone() }, "the number of windows is 0");
+    score(&corpus, LikelihoodOptions { length: 513, ..ok.clone() }, "1 to 512 tokens");
+    score(&corpus, LikelihoodOptions { length: 1, ..ok.clone() }, "the length of a window is 1");
+    score(&corpus, LikelihoodOptions { budget: Some(2.0), ..ok.clone() }, "the budget is 2");
+    // A vocabulary larger than the model's.
+    let shipped = load(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/models"))).unwrap();
+    let foreign = Corpus::new("And it came to pass", shipped.vocabulary()).unwrap();
+    score(&foreign, ok, "below 288");
+
+    let ok = InfillOptions { length: 8, ..Default::default() };
+    let fill = |options: InfillOptions, word: &str| {
+        let error = model.infill(&corpus, &options, |_| ControlFlow::Continue(())).unwrap_err();
+        assert!(error.is_usage() && said(&error).contains(word), "`{}` lacks `{word}`", said(&error));
+    };
+    for share in [0.0, 1.0, -0.3, f64::NAN] {
+        fill(InfillOptions { share, ..ok.clone() }, "the share to hide is");
+    }
+    fill(InfillOptions { filled: 0, ..ok.clone() }, "windows to fill in is 0");
+    fill(InfillOptions { sampler: Sampler { steps: 0, ..Default::default() }, ..ok }, "the number of steps is 0");
 }
 
 /// What a fresh reader found to crash or to pass in silence.

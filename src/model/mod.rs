@@ -1,19 +1,27 @@
-//! The model: configuration, weights, the denoiser as a graph, and sampling.
+//! The model: configuration, weights, the denoiser as a graph, sampling, and what measures a model and its texts.
 
 mod config;
+mod corpus;
 mod denoiser;
+mod infill;
+mod likelihood;
 mod sampler;
 mod schedule;
 mod session;
 mod state;
+mod statistics;
 mod text;
 mod weights;
 
 pub use config::{BudgetConfig, Config, FORMAT, Level, PatternName, ScheduleConfig};
+pub use corpus::Corpus;
 pub use denoiser::{Denoiser, DenoiserShape, Handles};
+pub use infill::{Infill, InfillOptions};
+pub use likelihood::{Estimate, GammaBin, Likelihood, LikelihoodOptions};
 pub use sampler::{Method, Prompt, Sampler};
-pub use schedule::{gamma_at, step_rows, times};
+pub use schedule::{gamma_at, gamma_slope, step_rows, times};
 pub use session::{Generated, Progress, Request, Session, SessionOptions};
+pub use statistics::{Statistics, cut_alike};
 pub use text::Vocabulary;
 pub use weights::{Weights, read_tensors, tensors, write_tensors, write_whole};
 

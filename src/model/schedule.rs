@@ -7,9 +7,20 @@ use crate::ops::StepRow;
 
 /// Gamma at time `t` in `[0, 1]`: linear between the schedule's knots.
 pub fn gamma_at(knots: &[f64], t: f64) -> f64 {
-    let place = t.clamp(0.0, 1.0) * (knots.len() - 1) as f64;
-    let left = (place as usize).min(knots.len() - 2);
+    let (left, place) = interval(knots, t);
     knots[left] + (knots[left + 1] - knots[left]) * (place - left as f64)
+}
+
+/// The derivative of [`gamma_at`] by `t`; at a knot that of the interval above it.
+pub fn gamma_slope(knots: &[f64], t: f64) -> f64 {
+    let (left, _) = interval(knots, t);
+    (knots[left + 1] - knots[left]) * (knots.len() - 1) as f64
+}
+
+/// The knot below `t`, and the place of `t` in intervals.
+fn interval(knots: &[f64], t: f64) -> (usize, f64) {
+    let place = t.clamp(0.0, 1.0) * (knots.len() - 1) as f64;
+    ((place as usize).min(knots.len() - 2), place)
 }
 
 /// Times of the evaluations, 1 to 0.
@@ -72,6 +83,7 @@ mod tests {
         let knots = [-1.0, 0.0, 4.0];
         let at = [0.0, 0.25, 0.5, 0.75, 1.0].map(|t| gamma_at(&knots, t));
         assert_eq!(at, [-1.0, -0.5, 0.0, 2.0, 4.0]);
+        assert_eq!([0.0, 0.25, 0.5, 0.75, 1.0].map(|t| gamma_slope(&knots, t)), [2.0, 2.0, 8.0, 8.0, 8.0]);
     }
 
     #[test]

@@ -55,10 +55,21 @@ pub struct Session<'a> {
 }
 
 #[derive(Debug)]
-struct Built {
-    shape: DenoiserShape,
-    handles: Handles,
-    executor: Executor,
+pub(super) struct Built {
+    pub shape: DenoiserShape,
+    pub handles: Handles,
+    pub executor: Executor,
+}
+
+impl Built {
+    /// Chosen experts of each layer, u32 `[B, R, k]`, where the shape keeps them.
+    pub fn routing(&self) -> Result<Vec<Tensor>> {
+        let layers = self.handles.routing.iter().map(|&value| {
+            let indices = self.executor.read(value)?;
+            Tensor::u32([self.shape.batch, self.shape.rows(), indices.desc().last()], indices.words().to_vec())
+        });
+        layers.collect()
+    }
 }
 
 /// What a caller can see between two steps. Nothing is read from the device unless asked for.
@@ -94,12 +105,7 @@ impl Progress<'_> {
     /// # Errors
     /// Where the device was lost.
     pub fn routing(&self) -> Result<Vec<Tensor>> {
-        let shape = &self.built.shape;
-        let layers = self.built.handles.routing.iter().map(|&value| {
-            let indices = self.built.executor.read(value)?;
-            Tensor::u32([shape.batch, shape.rows(), indices.desc().last()], indices.words().to_vec())
-        });
-        layers.collect()
+        self.built.routing()
     }
 
     /// The state z, `[B, R, De]`.
@@ -210,7 +216,7 @@ impl<'a> Session<'a> {
         self.built.as_ref().map(|built| built.executor.plan())
     }
 
-    fn build(&mut self, shape: DenoiserShape) -> Result<&mut Built> {
+    pub(super) fn build(&mut self, shape: DenoiserShape) -> Result<&mut Built> {
         let built = match self.built.take() {
             Some(built) if built.shape == shape => built,
             // The old memory goes before the new is asked for.

@@ -105,14 +105,29 @@ impl Handles {
         }
         let info = flag.iter().zip(&segment).map(|(flag, segment)| flag + 4 * segment).collect();
         let seeds = sequences.iter().flat_map(|sequence| seed_words(sequence.seed)).collect();
-        let zeros = vec![0.0; z.len()];
-        let unknown = vec![(config.vocab_size as f32).ln(); shape.batch * rows];
-        put(executor, self.z, Data::F32(z))?;
-        put(executor, self.x0, Data::F32(zeros.clone()))?;
-        put(executor, self.history, Data::F32(zeros))?;
-        put(executor, self.difficulty, Data::F32(unknown))?;
+        put(executor, self.history, Data::F32(vec![0.0; z.len()]))?;
+        self.write_unconditioned(executor, shape, config, z)?;
         put(executor, self.flag, Data::U32(flag))?;
         put(executor, self.info, Data::U32(info))?;
         put(executor, self.seeds, Data::U32(seeds))
+    }
+
+    /// Writes z with nothing to condition on: no prediction, and every row as hard as can be.
+    pub(super) fn write_unconditioned(
+        &self,
+        executor: &mut Executor,
+        shape: &DenoiserShape,
+        config: &Config,
+        z: Vec<f32>,
+    ) -> Result<()> {
+        let unknown = vec![(config.vocab_size as f32).ln(); shape.batch * shape.rows()];
+        put(executor, self.x0, Data::F32(vec![0.0; z.len()]))?;
+        put(executor, self.z, Data::F32(z))?;
+        put(executor, self.difficulty, Data::F32(unknown))
+    }
+
+    /// Makes the update leave every row of z as it is; what the network sees of the rows stays.
+    pub(super) fn write_held(&self, executor: &mut Executor, shape: &DenoiserShape) -> Result<()> {
+        put(executor, self.info, Data::U32(vec![CLEAN; shape.batch * shape.rows()]))
     }
 }

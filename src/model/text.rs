@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use tokenizers::Tokenizer;
+use tokenizers::{Encoding, Tokenizer};
 
 use super::Config;
 use super::weights::read_whole;
@@ -52,12 +52,29 @@ impl Vocabulary {
     /// # Errors
     /// Where the tokenizer cannot take it.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
-        match self.tokenizer.encode(text, false) {
-            Ok(encoding) => Ok(encoding.get_ids().to_vec()),
-            Err(error) => {
-                Err(Error::argument("the text", format!("not encodable ({error})"), "text the tokenizer takes"))
-            }
-        }
+        Ok(self.encoding(text)?.get_ids().to_vec())
+    }
+
+    fn encoding(&self, text: &str) -> Result<Encoding> {
+        let encoding = self.tokenizer.encode(text, false);
+        encoding.map_err(|error| {
+            Error::argument("the text", format!("not encodable ({error})"), "text the tokenizer takes")
+        })
+    }
+
+    /// The ids of a document with its end behind it, and the bytes of text that each stands for: those behind the
+    /// token before. A character split over tokens counts with the first, the end for one byte, the line's own.
+    pub(super) fn document(&self, line: &str) -> Result<(Vec<u32>, Vec<usize>)> {
+        let encoding = self.encoding(line)?;
+        let mut reached = 0;
+        let advance = |&(_, end): &(usize, usize)| {
+            let bytes = end.saturating_sub(reached);
+            reached += bytes;
+            bytes
+        };
+        let mut bytes: Vec<usize> = encoding.get_offsets().iter().map(advance).collect();
+        bytes.push(line.len().saturating_sub(reached) + 1);
+        Ok(([encoding.get_ids(), &[self.eos]].concat(), bytes))
     }
 
     /// The text of ids.

@@ -1,20 +1,19 @@
 //! `drdiff generate`.
 
-use std::io::IsTerminal as _;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use clap::Args;
 use drdiff::model::{Generated, Progress, Request};
-use drdiff::{Device, Method, Model, Prompt, Sampler, SessionOptions};
-use indicatif::{ProgressBar, ProgressStyle};
+use drdiff::{Device, Model, Prompt, Sampler, SessionOptions};
+use indicatif::ProgressBar;
 use serde_json::json;
 
 use crate::device::{DeviceArgs, ModelArgs};
+use crate::method::MethodArg;
 use crate::routing::Routing;
+use crate::terminal::{Stop, bar, spinner};
 use crate::trace::Trace;
 use crate::{Failure, note, print};
 
@@ -66,16 +65,6 @@ pub struct Generate {
     json: bool,
 }
 
-#[derive(Clone, Copy, clap::ValueEnum)]
-enum MethodArg {
-    /// DPM-Solver++ 2M
-    Multistep,
-    /// DPM-Solver++ of first order (DDIM)
-    FirstOrder,
-    /// Ancestral sampling
-    Ancestral,
-}
-
 impl Generate {
     pub fn run(self) -> Result<(), Failure> {
         if !(1..=4096).contains(&self.count) {
@@ -99,15 +88,8 @@ impl Generate {
         let request = Request { prompt: self.prompt(), ..Request::default() };
         let requests = vec![request; self.count];
 
-        let stop = Arc::new(AtomicBool::new(false));
-        let flag = Arc::clone(&stop);
-        ctrlc::set_handler(move || {
-            // The first asks the step in flight to be the last; a second does not wait for it.
-            if flag.swap(true, Ordering::SeqCst) {
-                std::process::exit(1);
-            }
-        })?;
-        let bar = bar(self.steps);
+        let stop = Stop::on_interrupt()?;
+        let bar = bar("denoising", self.steps);
         let mut trace = self.trace.as_ref().map(|_| Trace::default());
         let mut routing = self.routing.as_ref().map(|_| Routing::default());
         let mut failed = None;
@@ -118,7 +100,7 @@ impl Generate {
                 failed = Some(error);
                 return ControlFlow::Break(());
             }
-            if stop.load(Ordering::SeqCst) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            stop.flow()
         });
         let seconds = begin.elapsed().as_secs_f64();
         bar.finish_and_clear();
@@ -147,13 +129,8 @@ impl Generate {
     }
 
     fn sampler(&self) -> Sampler {
-        let method = match self.method {
-            MethodArg::Multistep => Method::Multistep,
-            MethodArg::FirstOrder => Method::FirstOrder,
-            MethodArg::Ancestral => Method::Ancestral,
-        };
         let (steps, seed, budget, guidance) = (self.steps, self.seed, self.budget, self.guidance);
-        Sampler { steps, seed, method, budget, guidance, ..Sampler::default() }
+        Sampler { steps, seed, method: self.method.into(), budget, guidance, ..Sampler::default() }
     }
 
     fn prompt(&self) -> Prompt {
@@ -204,25 +181,4 @@ impl Generate {
         let texts: Vec<_> = generated.iter().map(|generated| generated.text.as_str()).collect();
         print(&format!("{}\n", texts.join("\n\n---\n\n")))
     }
-}
-
-fn spinner(message: String) -> ProgressBar {
-    if !std::io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let spinner = ProgressBar::new_spinner().with_message(message);
-    spinner.enable_steady_tick(Duration::from_millis(100));
-    spinner
-}
-
-fn bar(steps: usize) -> ProgressBar {
-    if !std::io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let bar = ProgressBar::new(steps as u64);
-    if let Ok(style) = ProgressStyle::with_template("denoising {bar:40} {pos}/{len} {eta}") {
-        bar.set_style(style);
-    }
-    bar.enable_steady_tick(Duration::from_millis(200));
-    bar
 }

@@ -1,11 +1,16 @@
-//! `drdiff`: generate text, verify and measure kernels, call single ops.
+//! `drdiff`: generate text, measure models and texts, verify and measure kernels, call single ops.
 
 mod bench;
 mod device;
+mod eval;
+mod eval_report;
 mod generate;
 mod info;
+mod method;
 mod op;
 mod routing;
+mod samples;
+mod terminal;
 mod trace;
 mod trajectory;
 mod verify;
@@ -25,6 +30,8 @@ struct Cli {
 enum Command {
     /// Generate text
     Generate(generate::Generate),
+    /// Bound the likelihood of a text, fill in its gaps, and count what samples are made of
+    Eval(eval::Eval),
     /// Hold every op against the f64 reference
     Verify(verify::Verify),
     /// Measure every op
@@ -41,6 +48,7 @@ type Failure = Box<dyn std::error::Error>;
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Generate(command) => command.run(),
+        Command::Eval(command) => command.run(),
         Command::Verify(command) => command.run(),
         Command::Bench(command) => command.run(),
         Command::Op(command) => command.run(),

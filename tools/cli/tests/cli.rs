@@ -99,6 +99,83 @@ fn wrong_usage_is_2_and_failure_is_1() {
     assert!(text(&lost.stdout).starts_with("the"), "the text is not lost with the trace");
 }
 
+const SCORE: [&str; 10] =
+    ["eval", "--model", "tests/data/tiny", "--device", "cpu", "--length", "40", "--draws", "2", "--text"];
+
+#[test]
+fn eval_scores_a_text_and_counts_samples() {
+    let files = Files::new();
+    let path = |name: &str| files.path(name).to_string_lossy().into_owned();
+    let (human, plain, json) = (path("text.txt"), path("plain.txt"), path("samples.jsonl"));
+    let lines = "the king and the queen went into the city, \n\nand the people said unto them\n".repeat(4);
+    std::fs::write(&human, &lines).unwrap();
+    std::fs::write(&plain, "the king the king the king").unwrap();
+    let generated = drdiff(&tiny(&["--device", "cpu", "--count", "2", "--json"])).stdout;
+    std::fs::write(&json, [&generated[..], &generated].concat()).unwrap();
+
+    let more = [&human, "--steps", "3", "--samples", &plain, &json, "--json"];
+    let output = drdiff(&[&SCORE[..], &more].concat());
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let bound = &report["likelihood"]["bound"];
+    for value in [&bound["nats_per_token"], &bound["error"], &bound["bits_per_byte"], &report["infill"]["hidden"]] {
+        assert!(value.as_f64().unwrap() > 0.0, "{report:#}");
+    }
+    assert_eq!(report["likelihood"]["bytes"], lines.len() - 4, "empty lines are no text");
+    assert_eq!(report["statistics"]["samples"]["texts"], 5, "one file of text, two reports of two texts");
+    let alike = &report["statistics"]["alike"];
+    assert_eq!(alike["text"]["tokens"], alike["samples"]["tokens"]);
+    assert!(report["likelihood"]["bins"][0]["squared_error"].as_f64().unwrap() > 0.0);
+
+    let once = || drdiff(&[&SCORE[..], &[&human, "--infill-windows", "0"]].concat());
+    let output = once();
+    let said = text(&output.stdout);
+    for word in ["bound", "prior", "diffusion", "reconstruction", "nats/token", "distinct-4"] {
+        assert!(said.contains(word), "{said}");
+    }
+    assert!(!said.contains("infill") && text(&output.stderr).contains("tokens/s"));
+    assert_eq!(said, text(&once().stdout), "a seed repeats");
+
+    // Counting needs no device.
+    let output = drdiff(&["eval", "--model", "tests/data/tiny", "--device", "no such", "--samples", &plain]);
+    assert!(output.status.success() && !text(&output.stdout).contains("bound"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn eval_refuses_what_it_cannot_read() {
+    let files = Files::new();
+    let path = |name: &str| files.path(name).to_string_lossy().into_owned();
+    let (human, binary, empty, json) = (path("text.txt"), path("binary"), path("empty.txt"), path("samples.json"));
+    std::fs::write(&human, "the king and the queen").unwrap();
+    std::fs::write(&binary, b"the\xff").unwrap();
+    std::fs::write(&empty, "\n").unwrap();
+    let with = |more: &[&'static str], code: i32, words: &[&str]| {
+        fails(&[&SCORE[..], &[&human], more].concat(), code, words);
+    };
+    fails(&["eval"], 2, &["--text"]);
+    fails(&[&SCORE[..], &["missing.txt"]].concat(), 1, &["cannot read missing.txt"]);
+    fails(&[&SCORE[..], &[&binary]].concat(), 1, &["not UTF-8 at byte 3"]);
+    fails(&[&SCORE[..], &[&empty]].concat(), 1, &["empty.txt", "holds no text"]);
+    with(&["--infill", "1"], 2, &["share to hide is 1"]);
+    with(&["--windows", "0"], 2, &["number of windows is 0"]);
+    with(&["--budget", "0"], 2, &["budget is 0"]);
+    let long = ["eval", "--model", "tests/data/tiny", "--device", "cpu", "--text", &human];
+    fails(&[&long[..], &["--length", "513"]].concat(), 2, &["length is 513", "512 tokens"]);
+    fails(&[&long[..], &["--draws", "0"]].concat(), 2, &["number of draws is 0"]);
+    for (content, word) in [
+        ("{", "not JSON"),
+        ("[]", "lacks `texts`"),
+        (r#"{"texts":[{"tokens":[-1]}]}"#, "lacks `texts`"),
+        (r#"{"texts":[{"tokens":[288]}]}"#, "below 288"),
+        (r#"{"texts":[]}"#, "holds no text"),
+        ("", "holds no text"),
+    ] {
+        std::fs::write(&json, content).unwrap();
+        let arguments = ["eval", "--model", "tests/data/tiny", "--samples", &json];
+        fails(&arguments, 1, &["samples.json", word]);
+    }
+}
+
 #[test]
 fn verify_counts_and_closes_with_the_sum() {
     let output = drdiff(&["verify", "--device", "gpu", "--op", "noise"]);

@@ -1,0 +1,121 @@
+//! A text to evaluate on: token ids, and the bytes that they stand for.
+
+use std::ops::Range;
+use std::path::Path;
+
+use super::Vocabulary;
+use super::weights::read_whole;
+use crate::{Error, Result};
+
+/// Documents one behind the other, each with an end of text behind it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Corpus {
+    tokens: Vec<u32>,
+    /// Of each token.
+    bytes: Vec<usize>,
+    documents: usize,
+}
+
+impl Corpus {
+    /// Reads a UTF-8 file, each line that is not empty a document.
+    ///
+    /// # Errors
+    /// Where it cannot be read, is not UTF-8, or has no text in it.
+    pub fn read(path: &Path, vocabulary: &Vocabulary) -> Result<Self> {
+        let text = String::from_utf8(read_whole(path)?).map_err(|source| {
+            let byte = source.utf8_error().valid_up_to();
+            Error::format(path, format!("not UTF-8 at byte {byte}, expected UTF-8 text"))
+        })?;
+        let corpus = Self::new(&text, vocabulary)?;
+        match corpus.tokens.is_empty() {
+            true => Err(Error::format(path, "holds no text, expected at least one line that is not empty")),
+            false => Ok(corpus),
+        }
+    }
+
+    /// Each line of a text that is not empty as a document.
+    ///
+    /// # Errors
+    /// Where the tokenizer cannot take a line.
+    pub fn new(text: &str, vocabulary: &Vocabulary) -> Result<Self> {
+        let mut corpus = Self { tokens: Vec::new(), bytes: Vec::new(), documents: 0 };
+        for line in text.lines().filter(|line| !line.is_empty()) {
+            let (tokens, bytes) = vocabulary.document(line)?;
+            corpus.tokens.extend(tokens);
+            corpus.bytes.extend(bytes);
+            corpus.documents += 1;
+        }
+        Ok(corpus)
+    }
+
+    /// The ids, ends of text included.
+    pub fn tokens(&self) -> &[u32] {
+        &self.tokens
+    }
+
+    /// Bytes of the tokens in `range`, one for each end of text; tokens outside of the text have none.
+    pub fn bytes(&self, range: Range<usize>) -> usize {
+        let end = range.end.min(self.bytes.len());
+        self.bytes[range.start.min(end)..end].iter().sum()
+    }
+
+    /// How many documents.
+    pub fn documents(&self) -> usize {
+        self.documents
+    }
+
+    /// Consecutive windows of `length` tokens, the last shorter where the text ends, unless that leaves one token alone.
+    /// With `count`, that many of them at most, spread evenly over the text.
+    ///
+    /// # Errors
+    /// Where the length is below 2, the count is 0, or the text has fewer than 2 tokens.
+    pub fn windows(&self, length: usize, count: Option<usize>) -> Result<Vec<Range<usize>>> {
+        let len = self.tokens.len();
+        if length < 2 {
+            return Err(Error::argument("the length of a window", length, "at least 2 tokens"));
+        }
+        if len < 2 {
+            return Err(Error::argument("the text", format!("{len} tokens"), "at least 2"));
+        }
+        let all = len / length + usize::from(len % length >= 2);
+        let count = match count {
+            Some(0) => return Err(Error::argument("the number of windows", 0, "at least 1")),
+            Some(count) => count.min(all),
+            None => all,
+        };
+        // The middles of `count` equal parts.
+        let places = (0..count).map(|i| (2 * i + 1) * all / (2 * count));
+        Ok(places.map(|place| place * length..len.min((place + 1) * length)).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn corpus(len: usize) -> Corpus {
+        Corpus { tokens: vec![0; len], bytes: vec![2; len], documents: 1 }
+    }
+
+    #[test]
+    fn windows_cover_the_text_once() {
+        assert_eq!(corpus(10).windows(4, None).unwrap(), [0..4, 4..8, 8..10]);
+        assert_eq!(corpus(9).windows(4, None).unwrap(), [0..4, 4..8], "one token alone is left out");
+        assert_eq!(corpus(7).windows(4, None).unwrap(), [0..4, 4..7]);
+        assert_eq!(corpus(3).bytes(1..3), 4);
+    }
+
+    #[test]
+    fn fewer_windows_are_spread_evenly() {
+        assert_eq!(corpus(40).windows(4, Some(2)).unwrap(), [8..12, 28..32]);
+        assert_eq!(corpus(40).windows(4, Some(3)).unwrap(), [4..8, 20..24, 32..36]);
+        assert_eq!(corpus(40).windows(4, Some(99)).unwrap(), corpus(40).windows(4, None).unwrap());
+    }
+
+    #[test]
+    fn what_has_no_windows_is_refused() {
+        for (len, length, count) in [(1, 4, None), (0, 4, None), (9, 1, None), (9, 4, Some(0))] {
+            assert!(corpus(len).windows(length, count).unwrap_err().to_string().contains("at least"));
+        }
+    }
+}

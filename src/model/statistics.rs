@@ -1,0 +1,153 @@
+//! Statistics of token sequences: how varied a text is, and how much it repeats.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Tokens of a slice, where one text is held against itself.
+const SLICE: usize = 512;
+
+/// What token counts say of one or several texts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Statistics {
+    /// How many texts.
+    pub texts: usize,
+    /// Tokens of all texts.
+    pub tokens: usize,
+    /// Entropy of the tokens' frequencies in nats (plug-in: too small on short texts, so compare equal numbers of tokens).
+    pub entropy: f64,
+    /// Distinct n-grams over n-grams, n from 1 to 4, in all texts together; an n-gram lies within one text (Li et al.
+    /// 2016). `None` where no text is that long. Falls with length too.
+    pub distinct: [Option<f64>; 4],
+    /// Of the tokens with three before them in their text, the share at which the 4-gram they close was there before in
+    /// that text.
+    pub repetition: Option<f64>,
+    /// Mean cosine between the token counts of two texts, over all pairs; for one text, between its slices of 512
+    /// tokens. `None` where there are not two.
+    pub self_similarity: Option<f64>,
+}
+
+impl Statistics {
+    /// Counts.
+    pub fn of(texts: &[&[u32]]) -> Self {
+        let tokens = texts.iter().map(|text| text.len()).sum();
+        let distinct = [distinct::<1>(texts), distinct::<2>(texts), distinct::<3>(texts), distinct::<4>(texts)];
+        let slices = match texts {
+            [text] => text.chunks_exact(SLICE).collect(),
+            several => several.to_vec(),
+        };
+        Self {
+            texts: texts.len(),
+            tokens,
+            entropy: entropy(texts),
+            distinct,
+            repetition: repetition(texts),
+            self_similarity: self_similarity(&slices),
+        }
+    }
+}
+
+/// Parts of `text` and of `samples` that have the same lengths, so that their statistics may be compared: samples in
+/// order, and as many tokens from the text's beginning. The longer of the two is cut short.
+pub fn cut_alike<'a>(text: &'a [u32], samples: &[&'a [u32]]) -> (Vec<&'a [u32]>, Vec<&'a [u32]>) {
+    let mut rest = text;
+    let pairs = samples.iter().filter(|sample| !sample.is_empty()).map_while(|sample| {
+        let (part, behind) = rest.split_at(sample.len().min(rest.len()));
+        rest = behind;
+        (!part.is_empty()).then(|| (part, &sample[..part.len()]))
+    });
+    pairs.unzip()
+}
+
+fn counts(text: &[u32]) -> BTreeMap<u32, f64> {
+    let mut counts = BTreeMap::new();
+    text.iter().for_each(|&token| *counts.entry(token).or_default() += 1.0);
+    counts
+}
+
+fn entropy(texts: &[&[u32]]) -> f64 {
+    let all = texts.concat();
+    let total = all.len() as f64;
+    counts(&all).values().map(|count| count / total * (total / count).ln()).sum()
+}
+
+fn distinct<const N: usize>(texts: &[&[u32]]) -> Option<f64> {
+    let grams = || texts.iter().flat_map(|text| text.windows(N));
+    let distinct = grams().collect::<BTreeSet<_>>().len();
+    ratio(distinct, grams().count())
+}
+
+fn repetition(texts: &[&[u32]]) -> Option<f64> {
+    let repeated = texts.iter().map(|text| {
+        let mut seen = BTreeSet::new();
+        text.windows(4).filter(|gram| !seen.insert(*gram)).count()
+    });
+    ratio(repeated.sum(), texts.iter().map(|text| text.windows(4).len()).sum())
+}
+
+fn ratio(part: usize, whole: usize) -> Option<f64> {
+    (whole > 0).then(|| part as f64 / whole as f64)
+}
+
+/// By the length of the sum of unit vectors, which holds every pair's cosine twice and every vector's own once.
+fn self_similarity(texts: &[&[u32]]) -> Option<f64> {
+    let mut sum = BTreeMap::<u32, f64>::new();
+    let mut vectors = 0.0;
+    for text in texts.iter().filter(|text| !text.is_empty()) {
+        let counts = counts(text);
+        let norm = counts.values().map(|count| count * count).sum::<f64>().sqrt();
+        counts.iter().for_each(|(&token, count)| *sum.entry(token).or_default() += count / norm);
+        vectors += 1.0;
+    }
+    let squared = sum.values().map(|x| x * x).sum::<f64>();
+    (vectors > 1.0).then(|| (squared - vectors) / (vectors * (vectors - 1.0)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use approx::assert_relative_eq;
+
+    #[test]
+    fn one_text_by_hand() {
+        let s = Statistics::of(&[&[1, 2, 1, 2, 1, 2, 1, 2]]);
+        assert_eq!((s.texts, s.tokens), (1, 8));
+        assert_relative_eq!(s.entropy, 2_f64.ln());
+        // 2 of 8, 2 of 7, 2 of 6, 2 of 5.
+        assert_eq!(s.distinct, [Some(0.25), Some(2.0 / 7.0), Some(2.0 / 6.0), Some(0.4)]);
+        // 1212 and 2121 are new, the other three of five are not.
+        assert_eq!(s.repetition, Some(0.6));
+        assert_eq!(s.self_similarity, None);
+    }
+
+    #[test]
+    fn several_texts_by_hand() {
+        let s = Statistics::of(&[&[1, 1, 2], &[1, 2, 2], &[3]]);
+        // Counts 3, 3, 1 of 7.
+        assert_relative_eq!(s.entropy, 6.0 / 7.0 * (7.0_f64 / 3.0).ln() + 7_f64.ln() / 7.0, epsilon = 1e-12);
+        // 11 12, 12 22: no pair spans two texts. 112, 122.
+        assert_eq!(s.distinct, [Some(3.0 / 7.0), Some(0.75), Some(1.0), None]);
+        assert_eq!(s.repetition, None);
+        // (2, 1, 0) and (1, 2, 0): 4/5; both with (0, 0, 1): 0.
+        assert_relative_eq!(s.self_similarity.unwrap(), 0.8 / 3.0, epsilon = 1e-12);
+    }
+
+    #[test]
+    fn one_long_text_is_held_against_itself() {
+        let text = [vec![1; SLICE], vec![2; SLICE], vec![1; SLICE], vec![7; 9]].concat();
+        // Of three pairs one is alike.
+        assert_relative_eq!(Statistics::of(&[&text]).self_similarity.unwrap(), 1.0 / 3.0, epsilon = 1e-12);
+    }
+
+    #[test]
+    fn nothing_has_no_statistics() {
+        let s = Statistics::of(&[]);
+        assert_eq!((s.tokens, s.entropy, s.distinct, s.repetition, s.self_similarity), (0, 0.0, [None; 4], None, None));
+    }
+
+    #[test]
+    fn both_sides_are_cut_to_the_same_lengths() {
+        let (text, samples) = cut_alike(&[1, 2, 3, 4, 5, 6, 7], &[&[9, 9, 9], &[8, 8]]);
+        assert_eq!((text, samples), (vec![&[1, 2, 3][..], &[4, 5]], vec![&[9, 9, 9][..], &[8, 8]]));
+        let (text, samples) = cut_alike(&[1, 2, 3, 4], &[&[9, 9, 9], &[8, 8], &[7]]);
+        assert_eq!((text, samples), (vec![&[1, 2, 3][..], &[4]], vec![&[9, 9, 9][..], &[8]]));
+    }
+}
