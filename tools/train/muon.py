@@ -10,17 +10,16 @@ COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 ROUNDS = 5
 
 
-def orthogonal(matrix: Tensor) -> Tensor:
-    """U V^T of the singular value decomposition, roughly, by Newton-Schulz in bf16."""
+def orthogonal(matrices: Tensor) -> Tensor:
+    """[K, rows, columns], rows <= columns: roughly U V^T of each one's singular value decomposition, by Newton-Schulz
+    in bf16."""
     a, b, c = COEFFICIENTS
-    x = matrix.bfloat16()
-    tall = x.shape[0] > x.shape[1]
-    x = x.T if tall else x
-    x = x / (x.norm() + 1e-7)
+    x = matrices.bfloat16()
+    x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
     for _ in range(ROUNDS):
-        gram = x @ x.T
-        x = a * x + (b * gram + c * gram @ gram) @ x
-    return (x.T if tall else x).to(matrix.dtype)
+        gram = x @ x.mT
+        x = a * x + torch.baddbmm(b * gram, gram, gram, alpha=c) @ x
+    return x.to(matrices.dtype)
 
 
 class Muon(torch.optim.Optimizer):
@@ -31,8 +30,9 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:
-        """One update, with Nesterov's momentum; the step's root mean square does not depend on the shape."""
+        """One update with Nesterov's momentum, all matrices of one shape together; tall ones lie on their side."""
         for group in self.param_groups:
+            shapes: dict[tuple[int, int], list[tuple[nn.Parameter, Tensor]]] = {}
             for parameter in group["params"]:
                 if parameter.grad is None:
                     continue
@@ -40,6 +40,12 @@ class Muon(torch.optim.Optimizer):
                 if not state:
                     state["momentum"] = torch.zeros_like(parameter)
                 state["momentum"].lerp_(parameter.grad, 1 - group["momentum"])
-                update = orthogonal(parameter.grad.lerp(state["momentum"], group["momentum"]))
-                scale = max(1.0, parameter.shape[0] / parameter.shape[1]) ** 0.5
-                parameter.add_(update, alpha=-group["lr"] * scale)
+                update = parameter.grad.lerp(state["momentum"], group["momentum"])
+                short, long = sorted(parameter.shape)
+                shapes.setdefault((short, long), []).append((parameter, update))
+            for members in shapes.values():
+                wide = torch.stack([u if u.shape[0] <= u.shape[1] else u.T for _, u in members])
+                for (parameter, _), update in zip(members, orthogonal(wide), strict=True):
+                    rows, columns = parameter.shape
+                    scale = max(1.0, rows / columns) ** 0.5
+                    parameter.add_(update if rows <= columns else update.T, alpha=-group["lr"] * scale)

@@ -75,6 +75,7 @@ class Run:
             self.optimizers.append(Muon(hidden, lr=rates[1]))
         else:
             self.optimizers[0].add_param_group({"params": hidden, "weight_decay": 0.01})
+        torch._dynamo.config.recompile_limit = 4 * max(len(recipe.shapes), 2)
         wrap: Callable[..., Any] = torch.compile(dynamic=False) if compiled else lambda f: f
         self.predict, self.step_loss, self.start = wrap(predict), wrap(step_loss), start
 
@@ -160,7 +161,8 @@ class Run:
         rng, recipe, draw = self.rng, self.recipe, draw.to(self.device)
         with torch.no_grad():
             inputs = self.start(self.model, draw.text, draw.noise, draw.anchors, draw.pattern)
-        given = inputs.self_x0, inputs.difficulty, inputs.z[:, : draw.anchors]
+        # One memory layout whatever is given, or the step is compiled twice.
+        given = inputs.self_x0, inputs.difficulty, inputs.z[:, : draw.anchors].contiguous()
         if not recipe.masked and rng.random() < 0.5:
             x0, entropy, anchor = self.predict(self.model, inputs)
             given = x0, entropy, anchor if recipe.sas and rng.random() < 0.5 else given[2]
