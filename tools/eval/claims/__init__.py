@@ -1,0 +1,1 @@
+"""One module a claim: what is run, what is gathered, how it is shown."""
