@@ -58,16 +58,16 @@ def draw_text(tokens: np.ndarray, count: int, length: int, rng: np.random.Genera
 def draw_clean(count: int, length: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """(clean [count, length], which rows hold clean positions at random); at least one stays noisy.
 
-    Half of the sequences have some: a quarter at random, an eighth a prefix, an eighth all but a gap.
+    Half of the sequences have some: of these three in five at random, one a prefix, one all but a gap.
     """
     clean = np.zeros((count, length), dtype=bool)
     scattered = np.zeros(count, dtype=bool)
     for row in np.flatnonzero(rng.random(count) < 0.5):
         kind = rng.random()
-        if kind < 0.5:
-            clean[row] = rng.random(length) < rng.random()
+        if kind < 0.6:
+            clean[row] = rng.random(length) < rng.uniform(0.4, 0.95)
             scattered[row] = True
-        elif kind < 0.75:
+        elif kind < 0.8:
             clean[row, : rng.integers(1, length)] = True
         else:
             first, last = sorted(rng.choice(length + 1, size=2, replace=False))

@@ -17,6 +17,7 @@ from batch import Noise, draw_clean, draw_mask, draw_noise, draw_shape, draw_tex
 from config import Recipe
 from distributed import rank, ranks, share_gradients, share_table
 from files import InputError
+from initial import begin
 from losses import predict, start, step_loss
 from model import Config, Denoiser
 from muon import Muon
@@ -59,7 +60,9 @@ class Run:
     ) -> None:
         torch.manual_seed(seed)
         self.config, self.recipe, self.device = config, recipe, device
-        self.model = Denoiser(config).to(device)
+        self.model = Denoiser(config)
+        begin(self.model)
+        self.model.to(device)
         self.average = copy.deepcopy(self.model).requires_grad_(False)
         self.warp = Warp()
         self.rng = np.random.default_rng([seed, rank()] if ranks() > 1 else seed)
@@ -147,7 +150,7 @@ class Run:
         gamma = self.warp.at((np.arange(count) + rng.random()) / count)
         rng.shuffle(gamma)
         # Some of the scattered rows see pure noise: plain masked prediction.
-        usual = ~(scattered & (rng.random(count) < 0.25))
+        usual = ~(scattered & (rng.random(count) < 0.35))
         noise = draw_noise(np.where(usual, gamma, HIGH), clean, dim, rng, recipe.sas)
         weight = torch.full((count,), 1.0) / (~noise.clean).sum()
         return Draw(text, noise, weight, shape.pattern(level), level["anchors"], usual)

@@ -16,6 +16,7 @@ from batch import DENSE, Shape
 from bound import bound
 from config import VARIANTS, Recipe, base, variant
 from files import InputError
+from initial import OFFSETS, begin
 from losses import Weights
 from model import Config, Denoiser
 from muon import Muon, orthogonal
@@ -147,3 +148,26 @@ def test_the_bound_of_a_model_that_knows_nothing_is_ln_v(is_masked: bool) -> Non
     found = bound(model.requires_grad_(False), text, config["levels"][0], 16, 0, is_masked)
     wanted = math.log(tiny.VOCAB)
     assert abs(found.nats - wanted) < 4 * found.error + 0.02 * wanted
+
+
+@pytest.mark.parametrize("offset", OFFSETS)
+def test_heads_begin_at_a_neighbour(offset: int) -> None:
+    torch.manual_seed(0)
+    model = Denoiser(base("base", 64))
+    begin(model)
+    head, size = OFFSETS.index(offset), 32
+    part = model.layers[1].attention
+    shift = model.modulation.bias[6 * 192 : 7 * 192]
+    h = torch.randn(1, 40, 192) + shift
+    cos, sin = model.rotation(40, 0, h)
+
+    def rotate(x: torch.Tensor) -> torch.Tensor:
+        even, odd = x[..., 0:16:2], x[..., 1:16:2]
+        turned = torch.stack([even * cos - odd * sin, even * sin + odd * cos], -1).flatten(-2)
+        return torch.cat([turned, x[..., 16:]], -1)
+
+    rows = slice(head * size, (head + 1) * size)
+    query, key = (rotate(h[0] @ getattr(part, name).weight[rows].T) for name in ("query", "key"))
+    probability = torch.softmax(query @ key.T / math.sqrt(size), -1)
+    at = torch.arange(4, 36)
+    assert float(probability[at, at - offset].mean().detach()) > 0.5
