@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Everything that must pass: formatting, lints, documentation, tests, and every op against the reference on a software
-# Vulkan driver, the last time under the Khronos validation layer. No GPU is needed, and nothing is skipped.
+# Everything that must pass: formatting, lints, documentation, tests, every op against the reference on a software
+# Vulkan driver, the last time under the Khronos validation layer, and the trainer's and the judges' own tests. No GPU
+# is needed, and nothing is skipped but a test of the largest judge, which is not downloaded for it.
 #
 #   scripts/test.sh
 #
@@ -53,5 +54,7 @@ if grep --quiet --extended-regexp 'Validation Error|VUID-' "$DRDIFF_VALIDATION";
     exit 1
 fi
 echo "nothing"
+
+check scripts/test-python.sh
 
 heading "all passed"

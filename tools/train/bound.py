@@ -8,7 +8,7 @@ import argparse
 import json
 import math
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +37,7 @@ class Bound:
     error: float
     tokens: int
     share: float
+    windows: list[float]
 
 
 def windows(tokens: np.ndarray, length: int, count: int) -> Tensor:
@@ -131,7 +132,8 @@ def bound(
     found = [of(model, window, level, draws, lam, rng) for window in text]
     nats = np.array([value for value, _ in found])
     error = nats.std(ddof=1) / math.sqrt(len(nats)) if len(nats) > 1 else math.nan
-    return Bound(float(nats.mean()), float(error), text.numel(), float(np.mean([share for _, share in found])))
+    share = float(np.mean([share for _, share in found]))
+    return Bound(float(nats.mean()), float(error), text.numel(), share, nats.round(5).tolist())
 
 
 def main() -> int:
@@ -163,7 +165,7 @@ def main() -> int:
     except (InputError, OSError) as error:
         print(f"bound: {error}", file=sys.stderr)
         return 1
-    print(json.dumps({"nats": found.nats, "error": found.error, "tokens": found.tokens, "share": found.share}))
+    print(json.dumps(asdict(found)))
     return 0
 
 
