@@ -1,7 +1,6 @@
 """A training run: its state, one step of it, its checkpoint."""
 
 import copy
-import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
@@ -25,8 +24,13 @@ from schedule import HIGH, Warp
 
 WARMUP = 200
 COOLDOWN = 0.4
-# Hidden matrices; tables, the time's modulation and vectors go to AdamW.
+# Hidden matrices; the rest goes to AdamW.
 HIDDEN = ("attention", "experts")
+# A table's row is met once in a while, and bears a step several times as large as a matrix that every token uses.
+TABLES = ("embedding", "output.unembed")
+TABLE_FACTOR = 5.0
+# No sound step of this model has had a gradient of norm 20.
+DIVERGED = 200.0
 
 
 def learning_rate(step: int, progress: float) -> float:
@@ -67,17 +71,21 @@ class Run:
         self.warp = Warp()
         self.rng = np.random.default_rng([seed, rank()] if ranks() > 1 else seed)
         self.step, self.elapsed, self.tokens = 0, 0.0, 0
-        hidden = [p for name, p in self.model.named_parameters() if p.ndim > 1 and any(h in name for h in HIDDEN)]
+        named = dict(self.model.named_parameters())
+        hidden = [p for name, p in named.items() if p.ndim > 1 and any(h in name for h in HIDDEN)]
         chosen = {id(p) for p in hidden}
-        rest = [p for p in self.model.parameters() if id(p) not in chosen]
-        self.rates = rates
+        rest = [p for name, p in named.items() if id(p) not in chosen and name not in TABLES]
+        groups = [
+            {"params": [named[name] for name in TABLES], "peak": rates[0] * TABLE_FACTOR},
+            {"params": rest, "peak": rates[0]},
+        ]
+        if rates[1] <= 0:
+            groups.append({"params": hidden, "peak": rates[0]})
         self.optimizers: list[torch.optim.Optimizer] = [
-            torch.optim.AdamW(rest, lr=rates[0], betas=(0.9, 0.98), weight_decay=0.0, foreach=True)
+            torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=0.0, foreach=True)
         ]
         if rates[1] > 0:
-            self.optimizers.append(Muon(hidden, lr=rates[1]))
-        else:
-            self.optimizers[0].add_param_group({"params": hidden, "weight_decay": 0.01})
+            self.optimizers.append(Muon([{"params": hidden, "peak": rates[1]}], lr=rates[1]))
         torch._dynamo.config.recompile_limit = 4 * max(len(recipe.shapes), 2)
         wrap: Callable[..., Any] = torch.compile(dynamic=False) if compiled else lambda f: f
         self.predict, self.step_loss, self.start = wrap(predict), wrap(step_loss), start
@@ -180,8 +188,8 @@ class Run:
         total.backward()
         share_gradients(self.model)
         norm = float(nn.utils.clip_grad_norm_(self.model.parameters(), 1.0))
-        if not math.isfinite(norm):
-            raise InputError(f"step {self.step}: the gradient is not finite; resume from the checkpoint")
+        if not norm < DIVERGED:
+            raise InputError(f"step {self.step}: gradient of norm {norm:.3g}: training diverged; lower the rates")
         self.update(learning_rate(self.step, progress))
         noisy = ~draw.noise.clean
         if draw.usual.any():
@@ -197,9 +205,9 @@ class Run:
 
     def update(self, factor: float) -> None:
         """Optimizers, then the moving average."""
-        for optimizer, peak in zip(self.optimizers, self.rates, strict=False):
+        for optimizer in self.optimizers:
             for group in optimizer.param_groups:
-                group["lr"] = peak * factor
+                group["lr"] = group["peak"] * factor
             optimizer.step()
         decay = min(0.999, (1 + self.step) / (10 + self.step))
         with torch.no_grad():

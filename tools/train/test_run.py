@@ -96,6 +96,15 @@ def test_checkpoint_resumes_and_refuses_another_configuration(tmp_path: Path) ->
         make(muon=0.0).restore(tmp_path / "c.pt")
 
 
+def test_a_run_that_diverges_stops() -> None:
+    run = make()
+    with torch.no_grad():
+        run.model.output.unembed.normal_().mul_(1e4)
+    with pytest.raises(InputError, match="diverged"):
+        for _ in range(3):
+            run.advance(TOKENS, 0.1)
+
+
 def test_a_full_disk_leaves_the_last_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = make()
     run.save(tmp_path / "c.pt")

@@ -114,7 +114,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--eager", action="store_true", help="do not compile: starts at once, slower steps")
-    parser.add_argument("--lr", type=float, default=1.5e-2, help="peak of AdamW")
+    parser.add_argument("--lr", type=float, default=3e-3, help="peak of AdamW; tables five times that")
     parser.add_argument("--muon", type=float, default=0.02, help="peak of Muon; 0 gives all to AdamW")
     parser.add_argument("--validate-every", type=float, default=10.0, help="minutes")
     parser.add_argument("--seed", type=int, default=0)
