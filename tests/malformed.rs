@@ -208,6 +208,10 @@ fn settings_outside_what_is_accepted() {
         assert!(error.is_usage());
     }
     says(&generate(some(), Sampler { guidance: f32::NAN, ..Default::default() }), "the guidance is NaN");
+    for temperature in [0.0, -1.0, f32::NAN, f32::INFINITY] {
+        let error = generate(some(), Sampler { temperature: Some(temperature), ..Default::default() });
+        says(&error, "the temperature is");
+    }
     says(&generate(Prompt::prefix(""), Sampler::default()), "the prompt is empty");
     says(&generate(Prompt::prefix("the king ".repeat(200)), Sampler::default()), "fewer than the text's length of 32");
     says(&generate(Prompt::tokens(vec![Some(1 << 20); 32]), Sampler::default()), "a prompt token");

@@ -45,14 +45,23 @@ fn wide(values: &[f32]) -> Vec<f64> {
     values.iter().map(|&x| f64::from(x)).collect()
 }
 
+fn narrow(values: &[f64]) -> Vec<f32> {
+    values.iter().map(|&x| x as f32).collect()
+}
+
+fn identity(size: usize) -> Vec<f64> {
+    (0..size * size).map(|i| f64::from(u8::from(i % (size + 1) == 0))).collect()
+}
+
 fn close(what: &str, got: &[f32], want: &[f32], tolerance: f64) {
     assert_eq!(got.len(), want.len(), "{what}");
     let error = nmse(got, &wide(want));
     assert!(error <= tolerance, "{what}: NMSE {error:.2e}, at most {tolerance:.0e} allowed");
 }
 
-/// Logits, x0 and anchors of the PyTorch model, which computed them in f64 from the exported weights.
-fn agrees_with_the_trainer(folder: std::path::PathBuf, fixture: &str, device: &Device) {
+/// Logits, x0 and anchors of the PyTorch model, which computed them in f64 from the exported weights. At another
+/// temperature than 1, which it does not know, x0 is held against the softmax of its logits so divided.
+fn agrees_with_the_trainer(folder: std::path::PathBuf, fixture: &str, temperature: f32, device: &Device) {
     let model = Model::load(folder, device).unwrap();
     let config = model.config().clone();
     let fixture = Fixture::read(fixture);
@@ -60,7 +69,7 @@ fn agrees_with_the_trainer(folder: std::path::PathBuf, fixture: &str, device: &D
     let level = config.levels[fixture.u32("level")[0] as usize].clone();
     let (batch, rows) = (shape_of_z[0], shape_of_z[1]);
     let positions = rows - level.anchors;
-    let shape = DenoiserShape { batch, positions, level, guidance: false, inspect: true };
+    let shape = DenoiserShape { batch, positions, level, guidance: false, temperature, inspect: true };
     let Denoiser { graph, handles } = Denoiser::new(&model, &shape).unwrap();
     let mut executor = Executor::new(device, graph, ExecutorOptions::default()).unwrap();
     handles.write_layout(&mut executor, &shape, &config, &vec![positions; batch], 0.0).unwrap();
@@ -92,7 +101,10 @@ fn agrees_with_the_trainer(folder: std::path::PathBuf, fixture: &str, device: &D
     let anchor: Vec<f32> =
         (0..batch).flat_map(|b| predictions[b * per_sequence..][..anchors * config.embedding_dim].to_vec()).collect();
     close(&what("anchors"), &anchor, fixture.f32("anchor"), 1e-8);
-    close(&what("x0"), &read(handles.x0), fixture.f32("x0"), 1e-8);
+    let x0 = read(handles.x0);
+    if temperature == 1.0 {
+        close(&what("x0"), &x0, fixture.f32("x0"), 1e-8);
+    }
 
     // The library never holds N x V logits; here a few rows are put together from the hidden state.
     let hidden = wide(&read(handles.hidden));
@@ -104,9 +116,18 @@ fn agrees_with_the_trainer(folder: std::path::PathBuf, fixture: &str, device: &D
         let at = place[0] as usize * rows + place[1] as usize;
         let query = reference::solver::bayes_query(&z[at * de..][..de], &weights.absorb, alpha, sigma);
         let h = &hidden[at * dim..][..dim];
-        let mut got = reference::nn::linear(h, &weights.unembed, None, 1, dim, vocab);
-        let skip = reference::nn::linear(&query, &weights.embedding, None, 1, de, vocab);
-        got.iter_mut().zip(skip).for_each(|(logit, skip)| *logit += skip);
+        let network = reference::nn::linear(h, &weights.unembed, None, 1, dim, vocab);
+        let bayes = reference::nn::linear(&query, &weights.embedding, None, 1, de, vocab);
+        let logits_at = |t: f32| network.iter().zip(&bayes).map(|(h, s)| h / f64::from(t) + s).collect::<Vec<_>>();
+        let expected = reference::vocab::vocab_expectation(
+            &logits_at(temperature),
+            &identity(vocab),
+            &weights.embedding,
+            None,
+            &reference::vocab::Dims { rows: 1, dim: vocab, vocab, embed_dim: de },
+        );
+        close(&what("x0 of these logits"), &x0[at * de..][..de], &narrow(&expected.x0), 1e-8);
+        let got = logits_at(1.0);
         let want = &logits[index * vocab..][..vocab];
         let largest = want.iter().fold(0.0_f64, |most, &x| most.max(f64::from(x).abs()));
         for (got, &want) in got.iter().zip(want) {
@@ -133,14 +154,14 @@ fn tensors_of(model: &Model) -> Plain {
 #[test]
 fn the_reference_agrees_with_the_trainer() {
     for level in 0..3 {
-        agrees_with_the_trainer(data("tiny"), &format!("tiny/logits-{level}.safetensors"), &Device::Reference);
+        agrees_with_the_trainer(data("tiny"), &format!("tiny/logits-{level}.safetensors"), 1.0, &Device::Reference);
     }
 }
 
 #[test]
 fn the_cpu_agrees_with_the_trainer() {
     for level in 0..3 {
-        agrees_with_the_trainer(data("tiny"), &format!("tiny/logits-{level}.safetensors"), &Device::Cpu);
+        agrees_with_the_trainer(data("tiny"), &format!("tiny/logits-{level}.safetensors"), 1.0, &Device::Cpu);
     }
 }
 
@@ -148,7 +169,16 @@ fn the_cpu_agrees_with_the_trainer() {
 fn the_gpu_agrees_with_the_trainer() {
     let gpu = common::gpu();
     for level in 0..3 {
-        agrees_with_the_trainer(data("tiny"), &format!("tiny/logits-{level}.safetensors"), &gpu);
+        agrees_with_the_trainer(data("tiny"), &format!("tiny/logits-{level}.safetensors"), 1.0, &gpu);
+    }
+}
+
+#[test]
+fn temperature_divides_the_networks_logits_alone() {
+    for temperature in [0.5, 2.0] {
+        for device in [Device::Reference, Device::Cpu, common::gpu()] {
+            agrees_with_the_trainer(data("tiny"), "tiny/logits-1.safetensors", temperature, &device);
+        }
     }
 }
 
@@ -156,7 +186,7 @@ fn the_gpu_agrees_with_the_trainer() {
 fn the_shipped_model_agrees_with_its_trainer() {
     let models = std::path::PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/models"));
     for device in [Device::Reference, Device::Cpu, common::gpu()] {
-        agrees_with_the_trainer(models.clone(), "logits.safetensors", &device);
+        agrees_with_the_trainer(models.clone(), "logits.safetensors", 1.0, &device);
     }
 }
 
@@ -178,7 +208,8 @@ fn gpu_and_cpu_compute_the_same_graph() {
         let model = tiny(&Device::Cpu);
         let config = model.config();
         let level = config.levels[level].clone();
-        let shape = DenoiserShape { batch: 2, positions: length, level, guidance: true, inspect: false };
+        let shape =
+            DenoiserShape { batch: 2, positions: length, level, guidance: true, temperature: 1.0, inspect: false };
         let Denoiser { graph, handles } = Denoiser::new(&model, &shape).unwrap();
         // The states as a run on the CPU leaves them behind three steps.
         let mut session = Executor::new(&Device::Cpu, graph, ExecutorOptions::default()).unwrap();
@@ -211,7 +242,7 @@ fn gpu_and_cpu_compute_the_same_graph() {
 fn a_difference_names_the_first_op() {
     let model = tiny(&Device::Cpu);
     let level = model.config().levels[0].clone();
-    let shape = DenoiserShape { batch: 1, positions: 8, level, guidance: false, inspect: false };
+    let shape = DenoiserShape { batch: 1, positions: 8, level, guidance: false, temperature: 1.0, inspect: false };
     let build = || Ok(Denoiser::new(&model, &shape)?.graph);
     // The time embedding of an unwritten step (gamma 0) is cos 0 and sin 0; NaN differs from everything.
     let mut row = vec![0.0; StepRow::LEN];
@@ -337,7 +368,7 @@ fn a_step_is_one_submit_unless_a_watchdog_asks_for_more() {
     let gpu = common::gpu();
     let model = tiny(&gpu);
     let level = model.config().levels[0].clone();
-    let shape = DenoiserShape { batch: 1, positions: 16, level, guidance: false, inspect: false };
+    let shape = DenoiserShape { batch: 1, positions: 16, level, guidance: false, temperature: 1.0, inspect: false };
     let submits = |flops_per_submit| {
         let graph = Denoiser::new(&model, &shape).unwrap().graph;
         let options = ExecutorOptions { flops_per_submit, ..Default::default() };
@@ -354,7 +385,7 @@ fn long_texts_are_planned_in_linear_memory() {
     let plan = |positions: usize| {
         let config = model.config();
         let level = config.levels[config.level(positions).unwrap()].clone();
-        let shape = DenoiserShape { batch: 1, positions, level, guidance: false, inspect: false };
+        let shape = DenoiserShape { batch: 1, positions, level, guidance: false, temperature: 1.0, inspect: false };
         let graph = Denoiser::new(&model, &shape).unwrap().graph;
         let square = (positions * positions) as u64;
         assert!(graph.largest_value() < square * 4, "a value of N x N or more");

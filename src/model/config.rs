@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::sampler::TEMPERATURES;
 use crate::ops::Pattern;
 use crate::{Error, Result};
 
@@ -50,6 +51,13 @@ pub struct Config {
     pub budget: BudgetConfig,
     /// Times at which anchor states are refreshed.
     pub anchor_times: Vec<f64>,
+    /// What the network's logits are divided by when sampling; see [`super::Sampler::temperature`].
+    #[serde(default = "unchanged")]
+    pub temperature: f32,
+}
+
+fn unchanged() -> f32 {
+    1.0
 }
 
 /// Gamma at evenly spaced times, from 0 (cleanest) to 1; linear in between.
@@ -201,6 +209,9 @@ impl Config {
         }
         if let Some((name, size)) = sizes.iter().find(|(_, size)| *size == 0 || *size > 1 << 20) {
             return Some(format!("`{name}` is {size}, expected 1 to {}", 1 << 20));
+        }
+        if !TEMPERATURES.contains(&self.temperature) {
+            return Some(format!("`temperature` is {}, expected 0.1 to 10", self.temperature));
         }
         if !self.model_dim.is_multiple_of(self.heads) || self.head_dim() > 256 {
             let (d, h) = (self.model_dim, self.heads);

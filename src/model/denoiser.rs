@@ -20,6 +20,8 @@ pub struct DenoiserShape {
     pub level: Level,
     /// Whether SAS guidance is computed.
     pub guidance: bool,
+    /// What the network's logits are divided by, above 0; the exact Bayes term is not.
+    pub temperature: f32,
     /// Keep what tests and pictures read: the last hidden state, the anchors' predictions and the routing.
     pub inspect: bool,
 }
@@ -113,12 +115,16 @@ impl Denoiser {
             x = next;
             routing.push(indices);
         }
-        let hidden = net.norm(x, 6 * config.layers)?;
+        let hidden = net.norm(x, 6 * config.layers, 1.0)?;
+        let sharpened = match shape.temperature {
+            1.0 => hidden,
+            temperature => net.norm(x, 6 * config.layers, temperature.recip())?,
+        };
 
         let (absorb, embedding) = (g.constant(&w.absorb), g.constant(&w.embedding));
         let query = g.push1(BayesQuery, &[Some(z), Some(absorb), Some(step)])?;
         let unembed = g.constant(&w.unembed);
-        let inputs = [Some(hidden), Some(unembed), Some(embedding), Some(query)];
+        let inputs = [Some(sharpened), Some(unembed), Some(embedding), Some(query)];
         let outputs = g.push_into(VocabExpectation, &inputs, &[Some(x0), None, Some(difficulty), None])?;
         let token = outputs[3];
         let anchor_prediction = linear(g, hidden, &w.anchor.0, Some(&w.anchor.1), None)?;
@@ -211,8 +217,8 @@ impl Network<'_> {
         linear(g, x0, &w.input_self, None, Some(x))
     }
 
-    /// RMS norm with the shift and scale at chunk `chunk` of the modulation.
-    fn norm(&mut self, x: Value, chunk: usize) -> Result<Value> {
+    /// RMS norm with the shift and scale at chunk `chunk` of the modulation, times `gain`.
+    fn norm(&mut self, x: Value, chunk: usize, gain: f32) -> Result<Value> {
         let config = self.model.config();
         let dim = config.model_dim;
         let norm = Norm {
@@ -220,13 +226,14 @@ impl Network<'_> {
             eps: config.norm_eps,
             shift_offset: chunk * dim,
             scale_offset: (chunk + 1) * dim,
+            gain,
         };
         self.graph.push1(norm, &[Some(x), Some(self.modulation)])
     }
 
     fn attention(&mut self, index: usize, layer: &LayerWeights, x: Value) -> Result<Value> {
         let config = self.model.config();
-        let h = self.norm(x, 6 * index)?;
+        let h = self.norm(x, 6 * index, 1.0)?;
         let g = &mut *self.graph;
         let rope = Rope { heads: config.heads, rotary_dim: config.rotary_dim };
         let mut rotated = [h; 2];
@@ -245,7 +252,7 @@ impl Network<'_> {
 
     fn experts(&mut self, index: usize, layer: &LayerWeights, x: Value) -> Result<(Value, Value)> {
         let config = self.model.config();
-        let h = self.norm(x, 6 * index + 3)?;
+        let h = self.norm(x, 6 * index + 3, 1.0)?;
         let g = &mut *self.graph;
         let [router, bias, difficulty] =
             [&layer.router, &layer.router_bias, &layer.router_difficulty].map(|weight| g.constant(weight));

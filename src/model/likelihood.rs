@@ -228,7 +228,7 @@ impl<'a> Scorer<'a> {
         let config = self.model.config();
         let positions = windows.iter().map(|window| window.len()).max().unwrap_or(1);
         let level = config.levels[config.level(positions)?].clone();
-        Ok(DenoiserShape { batch: windows.len(), positions, level, guidance: false, inspect: true })
+        Ok(DenoiserShape { batch: windows.len(), positions, level, guidance: false, temperature: 1.0, inspect: true })
     }
 
     fn row(&self, token: u32) -> &[f32] {

@@ -30,12 +30,18 @@ pub struct Sampler {
     pub budget: Option<f64>,
     /// Strength of the guidance by anchor states; 0 is off.
     pub guidance: f32,
+    /// What the network's logits are divided by, in [0.1, 10]: below 1, text keeps to what is likely and varies less. The
+    /// exact Bayes term of the noisy state is left as it is. `None` is what the model's configuration says.
+    pub temperature: Option<f32>,
 }
+
+/// Temperatures that are accepted.
+pub(super) const TEMPERATURES: std::ops::RangeInclusive<f32> = 0.1..=10.0;
 
 impl Default for Sampler {
     fn default() -> Self {
         let method = Method::default();
-        Self { steps: 20, seed: 0, method, lower_order_final: true, budget: None, guidance: 0.0 }
+        Self { steps: 20, seed: 0, method, lower_order_final: true, budget: None, guidance: 0.0, temperature: None }
     }
 }
 
@@ -46,6 +52,9 @@ impl Sampler {
         }
         if !(0.0..=1.0).contains(&self.guidance) {
             return Err(Error::argument("the guidance", self.guidance, "0 to 1"));
+        }
+        if let Some(temperature) = self.temperature.filter(|t| !TEMPERATURES.contains(t)) {
+            return Err(Error::argument("the temperature", temperature, "0.1 to 10"));
         }
         config.lambda(self.budget).map(|_| ())
     }

@@ -65,6 +65,8 @@ def export(options: argparse.Namespace) -> None:
     rounded = read_model(options.out, torch.float32)
     tokenizer = Tokenizer.from_file(str(options.tokenizer))
     held_out = load_tokens(options.corpus / "validation.txt", tokenizer)
+    if options.temperature != 1.0:
+        config["temperature"] = options.temperature
     config["budget"] = calibrate(rounded, calibration_inputs(rounded, config, held_out, options.calibration))
     write_model(options.out, config, model, options.tokenizer)
     numbers = evaluate(rounded, held_out)
@@ -84,6 +86,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, required=True, help="model directory to write")
     parser.add_argument("--fixture", type=Path, help="safetensors file to write")
     parser.add_argument("--calibration", type=int, default=64, help="sequences for the budgets")
+    parser.add_argument("--temperature", type=float, default=1.0, help="what sampling divides the logits by")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)

@@ -47,6 +47,9 @@ pub struct Generate {
     /// Strength of the guidance by anchor states, 0 to 1
     #[arg(long, default_value_t = 0.0)]
     guidance: f32,
+    /// What the network's logits are divided by: below 1, likelier and less varied text [default: the model's own]
+    #[arg(long)]
+    temperature: Option<f32>,
     #[command(flatten)]
     device: DeviceArgs,
     #[command(flatten)]
@@ -129,8 +132,9 @@ impl Generate {
     }
 
     fn sampler(&self) -> Sampler {
-        let (steps, seed, budget, guidance) = (self.steps, self.seed, self.budget, self.guidance);
-        Sampler { steps, seed, method: self.method.into(), budget, guidance, ..Sampler::default() }
+        let (steps, seed, budget) = (self.steps, self.seed, self.budget);
+        let (guidance, temperature) = (self.guidance, self.temperature);
+        Sampler { steps, seed, method: self.method.into(), budget, guidance, temperature, ..Sampler::default() }
     }
 
     fn prompt(&self) -> Prompt {
