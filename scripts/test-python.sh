@@ -12,5 +12,5 @@ fi
 "$environment/bin/python" -m pip install --quiet --disable-pip-version-check -r tools/train/requirements.txt -r tools/eval/requirements-test.txt
 for folder in tools/train tools/eval; do
     echo "== $folder"
-    (cd "$folder" && OMP_NUM_THREADS=2 "$environment/bin/python" -m pytest --quiet)
+    (cd "$folder" && OMP_NUM_THREADS=2 "$environment/bin/python" -m pytest --quiet -rs)
 done
