@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Everything that must pass: formatting, lints, documentation, tests, every op against the reference on a software
 # Vulkan driver, the last time under the Khronos validation layer, and the trainer's and the judges' own tests. No GPU
-# is needed, and nothing is skipped but a test of the largest judge, which is not downloaded for it.
+# is needed, and nothing is skipped but two tests of the largest judge, which is not downloaded for them.
 #
 #   scripts/test.sh
 #

@@ -17,6 +17,14 @@ from schedule import HIGH
 DENSE: Level = {"pattern": "dense", "anchors": 8}
 
 
+def read_tokenizer(path: Path) -> Tokenizer:
+    """A tokenizer file."""
+    try:
+        return Tokenizer.from_file(str(path))
+    except Exception as error:
+        raise InputError(f"{path}: not a tokenizer file: {error}") from error
+
+
 def load_tokens(path: Path, tokenizer: Tokenizer) -> np.ndarray:
     """All documents in order, `<eos>` (0) after each."""
     parts = [np.array([*encoding.ids, 0], dtype=np.int64) for encoding in tokenizer.encode_batch(read_documents(path))]
@@ -86,6 +94,10 @@ class Noise:
     eps: Tensor
     clean: Tensor
     absorbed: Tensor
+
+    def part(self, rows: slice) -> "Noise":
+        """Of some sequences."""
+        return Noise(self.gamma[rows], self.eps[rows], self.clean[rows], self.absorbed[rows])
 
 
 def draw_noise(gamma: np.ndarray, clean: np.ndarray, dim: int, rng: np.random.Generator, absorb: bool = False) -> Noise:

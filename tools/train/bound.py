@@ -16,14 +16,13 @@ import torch
 from torch import Tensor
 
 from attention import Sparse
-from batch import draw_mask, draw_noise, first_inputs, load_tokens
+from batch import draw_mask, draw_noise, load_tokens, read_tokenizer
 from calibration import Random, lambda_at
 from export import Rounded, read_model
 from files import InputError
-from losses import token_loss
+from losses import start, token_loss
 from model import alpha_sigma2
 from pattern import Level, visible
-from train import read_tokenizer
 from validate import second_inputs
 
 BATCH_ROWS = 2048
@@ -61,22 +60,18 @@ def diffusion_window(
 ) -> tuple[float, float]:
     """(bound of one window in nats a token, mean share of the dearest choice)."""
     knots = np.array(model.config["schedule"]["gamma"])
-    dim, length, vocab = model.config["embedding_dim"], len(text), model.config["vocab_size"]
+    dim, length = model.config["embedding_dim"], len(text)
     t = (np.arange(draws) + rng.random()) / draws
     place = np.linspace(0, 1, len(knots))
     gamma = np.interp(t, place, knots)
     slope = (np.diff(knots) * (len(knots) - 1))[np.minimum((t * (len(knots) - 1)).astype(int), len(knots) - 2)]
-    clean = np.zeros((draws, length), dtype=bool)
-    noise = draw_noise(gamma, clean, dim, rng)
+    noise = draw_noise(gamma, np.zeros((draws, length), dtype=bool), dim, rng)
     e = model.table()[text]
-    alpha, sigma2 = (value[:, None, None] for value in alpha_sigma2(noise.gamma))
-    z = model.absorb + alpha * (e - model.absorb) + sigma2.sqrt() * noise.eps
     total, shares = 0.0, []
     per = max(1, BATCH_ROWS // length)
     for first in range(0, draws, per):
         part = slice(first, first + per)
-        noise_part = draw_noise(gamma[part], clean[part], dim, np.random.default_rng(0))
-        inputs = first_inputs(z[part], noise_part, level["anchors"], pattern_of(level, length), vocab)
+        inputs = start(model, text, noise.part(part), level["anchors"], pattern_of(level, length))
         inputs = second_inputs(model, inputs, lam)
         hidden = model(inputs, lam)
         x0 = torch.softmax(model.logits(hidden.h, hidden.skip, model.table()), -1) @ model.table()
@@ -105,19 +100,20 @@ def masked_window(
     model: Rounded, text: Tensor, level: Level, draws: int, lam: float, rng: np.random.Generator
 ) -> tuple[float, float]:
     """The same for a masked model."""
-    length, vocab = len(text), model.config["vocab_size"]
+    length = len(text)
     total, shares = 0.0, []
     noise, share = draw_mask(draws, length, model.config["embedding_dim"], rng)
     per = max(1, BATCH_ROWS // length)
-    e = model.table()[text]
     for first in range(0, draws, per):
         part = slice(first, first + per)
-        clean = noise.clean[part]
-        z = torch.where(clean[..., None], e, model.absorb)
-        piece = draw_noise(noise.gamma[part].numpy(), clean.numpy(), e.shape[-1], np.random.default_rng(0))
-        inputs = first_inputs(z, piece, level["anchors"], pattern_of(level, length), vocab)
-        hidden = model(inputs, lam)
-        loss = token_loss(model, hidden, model.table(), text.expand(len(z), -1), clean).sum(1).double().numpy()
+        piece = noise.part(part)
+        hidden = model(start(model, text, piece, level["anchors"], pattern_of(level, length)), lam)
+        loss = (
+            token_loss(model, hidden, model.table(), text.expand(piece.clean.shape), piece.clean)
+            .sum(1)
+            .double()
+            .numpy()
+        )
         total += float((loss / share[part]).sum()) / draws
         shares.append(float(hidden.share))
     return total / length, float(np.mean(shares))

@@ -36,6 +36,19 @@ class Recipe:
     sas: bool = True
 
 
+PATTERNS = ("dense", "longformer", "hsa")
+
+
+def level_of(pattern: str, length: int) -> Level:
+    """The level beyond dense texts that the table has at a length, or its rival with as many anchors; the local one
+    has as many keys a query as the dilated one."""
+    level = next(one for one in LEVELS[1:] if length <= one["max_length"])
+    if pattern == "dense":
+        return {"max_length": level["max_length"], "pattern": "dense", "anchors": level["anchors"]}
+    keys = sum(reach for _, reach in level["dilations"])
+    return level if pattern == "hsa" else level | {"window": level["window"] + keys, "dilations": []}
+
+
 def short(window: int, *dilations: list[int]) -> Level:
     """A sparse level scaled down to a short text."""
     return {"pattern": "hsa", "window": window, "dilations": list(dilations), "anchors": 8}
@@ -92,16 +105,15 @@ def variant(name: str, size: str, vocab: int = 4096) -> tuple[Config, Recipe]:
     config = base(size, vocab)
     if size == "base" and name == "drdiff":
         return config, Recipe(shipped_shapes())
-    long = LEVELS[1]
+    long = level_of("hsa", 1024)
     free = Weights(balance=0.0, share=0.0)
     widths = config["expert_widths"]
     spent = sum(sorted(widths)[-2:]) // 2
     if name == "dense":
-        long = {"max_length": 131072, "pattern": "dense", "anchors": 16}
+        long = level_of("dense", 1024) | {"max_length": 131072}
         config["levels"] = [LEVELS[0], long]
     elif name == "longformer":
-        # As many keys a query as the dilated pattern has.
-        long = LEVELS[1] | {"window": 160, "dilations": []}
+        long = level_of("longformer", 1024)
         config["levels"] = [LEVELS[0], long | {"max_length": 131072}]
     elif name == "one-width":
         config["expert_widths"] = [spent // 2] * len(widths)

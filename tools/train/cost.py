@@ -13,21 +13,9 @@ import numpy as np
 import torch
 
 from batch import Shape
-from config import LEVELS, variant
+from config import PATTERNS, level_of, variant
 from files import replace_file
-from pattern import Level
 from run import Run
-
-PATTERNS = ("dense", "longformer", "hsa")
-
-
-def level_of(pattern: str, length: int) -> Level:
-    """The level that the shipped table has at this length, or its rival with as many anchors."""
-    level = next(one for one in LEVELS[1:] if length <= one["max_length"])
-    if pattern == "dense":
-        return {"pattern": "dense", "anchors": level["anchors"]}
-    keys = sum(reach for _, reach in level["dilations"])
-    return level if pattern == "hsa" else level | {"window": level["window"] + keys, "dilations": []}
 
 
 def case(pattern: str, length: int, size: str, steps: int, compiled: bool) -> dict[str, float]:

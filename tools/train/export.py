@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors.torch import load_file, save
-from tokenizers import Tokenizer
 
-from batch import load_tokens
+from batch import load_tokens, read_tokenizer
 from calibration import calibrate, calibration_inputs
 from files import InputError, replace_file
 from fixture import write_fixture
@@ -63,7 +62,7 @@ def export(options: argparse.Namespace) -> None:
     model.load_state_dict(state["average"])
     write_model(options.out, config, model, options.tokenizer)
     rounded = read_model(options.out, torch.float32)
-    tokenizer = Tokenizer.from_file(str(options.tokenizer))
+    tokenizer = read_tokenizer(options.tokenizer)
     held_out = load_tokens(options.corpus / "validation.txt", tokenizer)
     if options.temperature != 1.0:
         config["temperature"] = options.temperature

@@ -88,7 +88,7 @@ class Run:
             self.optimizers.append(Muon([{"params": hidden, "peak": rates[1]}], lr=rates[1]))
         torch._dynamo.config.recompile_limit = 4 * max(len(recipe.shapes), 2)
         wrap: Callable[..., Any] = torch.compile(dynamic=False) if compiled else lambda f: f
-        self.predict, self.step_loss, self.start = wrap(predict), wrap(step_loss), start
+        self.predict, self.step_loss = wrap(predict), wrap(step_loss)
 
     def state(self) -> dict[str, Any]:
         """For `torch.save`."""
@@ -171,7 +171,7 @@ class Run:
         """One optimizer step."""
         rng, recipe, draw = self.rng, self.recipe, draw.to(self.device)
         with torch.no_grad():
-            inputs = self.start(self.model, draw.text, draw.noise, draw.anchors, draw.pattern)
+            inputs = start(self.model, draw.text, draw.noise, draw.anchors, draw.pattern)
         # One memory layout whatever is given, or the step is compiled twice.
         given = inputs.self_x0, inputs.difficulty, inputs.z[:, : draw.anchors].contiguous()
         if not recipe.masked and rng.random() < 0.5:

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from attention import Sparse
 from batch import Noise
-from config import LEVELS, Recipe, base
+from config import PATTERNS, Recipe, base, level_of
 from files import InputError, replace_file
 from losses import Weights, start
 from model import Config, Denoiser
@@ -99,18 +99,6 @@ def infill(length: int, rng: np.random.Generator) -> Puzzle:
 MAKERS = {"recall": recall, "copy": copy, "infill": infill}
 
 
-def level_of(kind: str, length: int) -> Level:
-    """The pattern that a model of this kind has at a length; all of one length have as many anchors."""
-    level = next(one for one in LEVELS[1:] if length <= one["max_length"])
-    if kind == "hsa":
-        return level
-    if kind == "dense":
-        return {"pattern": "dense", "anchors": level["anchors"]}
-    # As many keys a query as the dilated pattern has.
-    keys = sum(reach for _, reach in level["dilations"])
-    return level | {"window": level["window"] + keys, "dilations": []}
-
-
 def config() -> Config:
     """0.3 million parameters; no routing, which is not what is asked here."""
     sizes = {"model_dim": 64, "heads": 2, "layers": 3, "time_dim": 16, "expert_widths": [128], "top_k": 1}
@@ -180,7 +168,7 @@ def main() -> int:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="JSON to write")
-    parser.add_argument("--patterns", default="dense,longformer,hsa")
+    parser.add_argument("--patterns", default=",".join(PATTERNS))
     parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--lengths", default="1024,2048,4096,8192,16384")
     parser.add_argument("--dense-limit", type=int, default=4096, help="dense attention holds N x N numbers a head")
@@ -194,8 +182,8 @@ def main() -> int:
     rows: list[dict[str, object]] = []
     try:
         for kind in options.patterns.split(","):
-            if kind not in ("dense", "longformer", "hsa"):
-                raise InputError(f"--patterns: {kind!r}: expected dense, longformer or hsa")
+            if kind not in PATTERNS:
+                raise InputError(f"--patterns: {kind!r}: expected {', '.join(PATTERNS)}")
             model = learn(kind, options.steps, options.seed, not options.eager)
             within = [length for length in lengths if kind != "dense" or length <= options.dense_limit]
             rows += measure(kind, model, within, options.count, options.seed)

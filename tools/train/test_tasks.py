@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from tasks import ASK, MAKERS, VALUES, Puzzle, level_of
+from config import level_of
+from tasks import ASK, MAKERS, VALUES, Puzzle
 
 
 @pytest.mark.parametrize("task", list(MAKERS))

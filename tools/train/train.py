@@ -13,9 +13,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from tokenizers import Tokenizer
 
-from batch import load_tokens
+from batch import load_tokens, read_tokenizer
 from config import SIZES, VARIANTS, variant
 from distributed import agree, join, leave, rank
 from files import InputError
@@ -74,7 +73,7 @@ def loop(run: Run, tokens: np.ndarray, held_out: np.ndarray, options: argparse.N
     sums: dict[str, list[float]] = {}
     last_save = last_check = run.elapsed
     mark = begun = time.monotonic()
-    marked, before = run.tokens, run.elapsed
+    marked, before, at = run.tokens, run.elapsed, progress()
     while not agree(progress() >= 1 or bool(stop)):
         for name, value in run.advance(tokens, progress()).items():
             sums.setdefault(name, []).append(value)
@@ -83,7 +82,7 @@ def loop(run: Run, tokens: np.ndarray, held_out: np.ndarray, options: argparse.N
         if run.step % 50 == 0:
             means = {name: round(float(np.mean(values)), 4) for name, values in sums.items()}
             log.write({"step": run.step, "minutes": round(run.elapsed / 60, 2), "tokens": run.tokens, **means})
-            rest = (now - begun) * (1 - progress()) / max(progress() - options.first, 1e-9)
+            rest = (now - begun) * (1 - progress()) / max(progress() - at, 1e-9)
             log.tell(run, means, progress(), (run.tokens - marked) / (now - mark), rest)
             sums, mark, marked = {}, now, run.tokens
         if rank() == 0 and run.elapsed - last_check > options.validate_every * 60:
@@ -141,7 +140,6 @@ def main() -> int:
             run.restore(options.out / "checkpoint.pt")
         elif options.start_from:
             run.start_from(options.start_from)
-        options.first = run.elapsed / (options.minutes * 60) if options.minutes else run.tokens / options.tokens
         finished = loop(run, tokens, held_out, options)
     except (InputError, OSError) as error:
         print(f"train: {error}", file=sys.stderr)
@@ -151,14 +149,6 @@ def main() -> int:
     if not finished:
         print(f"train: stopped on request after step {run.step}; the same command resumes", file=sys.stderr)
     return 0
-
-
-def read_tokenizer(path: Path) -> Tokenizer:
-    """A tokenizer file."""
-    try:
-        return Tokenizer.from_file(str(path))
-    except Exception as error:
-        raise InputError(f"{path}: not a tokenizer file: {error}") from error
 
 
 if __name__ == "__main__":
