@@ -1,15 +1,13 @@
 """Measures what is claimed of drdiff with its binary: a Markdown table, and a JSON file with every call and figure."""
 
 import argparse
-import json
-import os
 import sys
 from pathlib import Path
 from typing import Any
 
+import console
 from claims import budget, long, sample, scaling, speed, steps
 from claims.binary import ROOT, Drdiff, found, read_config, short
-from texts import InputError
 
 CLAIMS = {"steps": steps, "budget": budget, "scaling": scaling, "speed": speed, "long": long, "sample": sample}
 
@@ -27,8 +25,7 @@ def settings(options: argparse.Namespace) -> dict[str, Any]:
 
 def run(options: argparse.Namespace) -> None:
     """Everything after the command line is read. Calls that were made are kept, whatever happens to later ones."""
-    if options.out.is_dir() or not options.out.parent.is_dir():
-        raise InputError(f"--out: {options.out}: not a file in an existing folder")
+    console.check_file(options.out, "--out")
     claim = CLAIMS[options.claim]
     config = read_config(options.model)
     drdiff = Drdiff(found(options.drdiff), options.model, options.device, progress, config)
@@ -38,20 +35,8 @@ def run(options: argparse.Namespace) -> None:
         figures = claim.run(options, drdiff)
         results |= {"complete": True, "figures": figures}
     finally:
-        write(options.out, {**results, "runs": drdiff.runs})
-    try:
-        print("\n".join(claim.markdown(figures)), flush=True)
-    except BrokenPipeError:
-        # The reader has seen enough; nothing more may be flushed into the closed pipe.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def write(path: Path, results: dict[str, Any]) -> None:
-    """All there is to know."""
-    try:
-        path.write_text(json.dumps(results, indent=1) + "\n")
-    except OSError as error:
-        raise InputError(f"--out: {path}: {error.strerror}") from error
+        console.write(options.out, "--out", {**results, "runs": drdiff.runs})
+    console.show("\n".join(claim.markdown(figures)))
 
 
 def command_line() -> argparse.ArgumentParser:
@@ -72,14 +57,7 @@ def command_line() -> argparse.ArgumentParser:
 def main() -> int:
     """Command line."""
     options = command_line().parse_args()
-    try:
-        run(options)
-    except InputError as error:
-        print(f"claim: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    return 0
+    return console.exit_code("claim", lambda: run(options))
 
 
 if __name__ == "__main__":

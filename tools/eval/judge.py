@@ -1,13 +1,12 @@
 """Judges samples by models that are not ours, human text beside them: perplexity, entropy, repetition, copying."""
 
 import argparse
-import json
-import os
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import console
 from gemma import Gemma
 from measure import Judge, measure
 from report import markdown
@@ -74,8 +73,8 @@ def run(options: argparse.Namespace) -> None:
     for name, least in (("slice", 0), ("words", 0), ("human_limit", 0), ("threads", 1), ("seed", 0)):
         if getattr(options, name) < least:
             raise InputError(f"--{name.replace('_', '-')}: must be at least {least}")
-    if options.json and (options.json.is_dir() or not options.json.parent.is_dir()):
-        raise InputError(f"--json: {options.json}: not a file in an existing folder")
+    if options.json:
+        console.check_file(options.json, "--json")
     if options.train and not options.train.is_file():
         raise InputError(f"--train: {options.train}: no such file")
     sets = read_sets(options.samples)
@@ -84,16 +83,9 @@ def run(options: argparse.Namespace) -> None:
     judges = [load(name, options) for name in names]
     report = unhurried(progress, 5.0)
     results = measure(sets, judges, options.train, options.slice, options.words, options.seed, report)
-    try:
-        print(markdown(results), flush=True)
-    except BrokenPipeError:
-        # The reader has seen enough; nothing more may be flushed into the closed pipe.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    console.show(markdown(results))
     if options.json:
-        try:
-            options.json.write_text(json.dumps(results, indent=1, allow_nan=False) + "\n")
-        except OSError as error:
-            raise InputError(f"--json: {options.json}: {error.strerror}") from error
+        console.write(options.json, "--json", results, allow_nan=False)
 
 
 def main() -> int:
@@ -111,14 +103,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, help="file for all figures")
     options = parser.parse_args()
-    try:
-        run(options)
-    except InputError as error:
-        print(f"judge: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    return 0
+    return console.exit_code("judge", lambda: run(options))
 
 
 if __name__ == "__main__":
