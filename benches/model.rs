@@ -4,7 +4,7 @@ mod common;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use drdiff::graph::{Executor, ExecutorOptions};
-use drdiff::model::{Denoiser, DenoiserShape, Model};
+use drdiff::model::{Denoiser, DenoiserShape, Model, Sharpening};
 
 fn step(criterion: &mut Criterion) {
     for (place, device) in common::devices() {
@@ -15,7 +15,14 @@ fn step(criterion: &mut Criterion) {
         group.sample_size(10);
         for positions in [256, 1024] {
             let level = config.levels[config.level(positions).expect("a level for this length")].clone();
-            let shape = DenoiserShape { batch: 1, positions, level, guidance: false, temperature: 1.0, inspect: false };
+            let shape = DenoiserShape {
+                batch: 1,
+                positions,
+                level,
+                guidance: false,
+                sharpening: Sharpening::default(),
+                inspect: false,
+            };
             let Denoiser { graph, handles } = Denoiser::new(&model, &shape).expect("the graph is built");
             let mut executor = Executor::new(&device, graph, ExecutorOptions::default()).expect("it fits");
             handles.write_layout(&mut executor, &shape, config, &[positions], 0.0).expect("the layout is written");

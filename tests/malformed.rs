@@ -64,6 +64,22 @@ fn the_unspoiled_copy_loads() {
 }
 
 #[test]
+fn emphasis_without_a_unigram() {
+    let bare = spoil_weights(|all| all.retain(|(name, _)| name != "output.unigram"));
+    let model = load(bare.path()).unwrap();
+    let mut session = model.session(SessionOptions { length: 32, ..Default::default() }).unwrap();
+    let sampler = Sampler { emphasis: Some(0.5), ..Default::default() };
+    let error = session.generate(&Prompt::prefix("the"), &sampler, |_| ControlFlow::Continue(())).unwrap_err();
+    assert!(error.is_usage());
+    assert!(said(&error).contains("the emphasis is 0.5, expected 0: the model has no `output.unigram`"), "{error}");
+
+    let path = bare.path().join("config.json");
+    let config = fs::read_to_string(&path).unwrap();
+    fs::write(&path, config.replacen('{', "{\"emphasis\": 0.5,", 1)).unwrap();
+    refuses(bare.path(), &["`output.unigram`", "`emphasis` of 0.5"]);
+}
+
+#[test]
 fn missing_files() {
     for file in ["config.json", "tokenizer.json", "model.safetensors"] {
         let folder = copy();
@@ -211,6 +227,12 @@ fn settings_outside_what_is_accepted() {
     for temperature in [0.0, -1.0, f32::NAN, f32::INFINITY] {
         let error = generate(some(), Sampler { temperature: Some(temperature), ..Default::default() });
         says(&error, "the temperature is");
+    }
+    let error = generate(some(), Sampler { sharpen_below: Some(f64::NAN), ..Default::default() });
+    says(&error, "the gamma to sharpen below is NaN");
+    for emphasis in [-0.1, 4.1, f32::NAN, f32::INFINITY] {
+        let error = generate(some(), Sampler { emphasis: Some(emphasis), ..Default::default() });
+        says(&error, "the emphasis is");
     }
     says(&generate(Prompt::prefix(""), Sampler::default()), "the prompt is empty");
     says(&generate(Prompt::prefix("the king ".repeat(200)), Sampler::default()), "fewer than the text's length of 32");

@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use approx::assert_relative_eq;
 use drdiff::check::{first_difference, nmse};
 use drdiff::graph::{Executor, ExecutorOptions, Plan};
-use drdiff::model::{Denoiser, DenoiserShape, Generated, Progress, Request, tensors};
+use drdiff::model::{Denoiser, DenoiserShape, Generated, Progress, Request, Sharpening, step_rows, tensors};
 use drdiff::ops::StepRow;
 use drdiff::{Device, Error, Method, Model, Prompt, Sampler, SessionOptions, Tensor};
 use drdiff_reference as reference;
@@ -59,9 +59,9 @@ fn close(what: &str, got: &[f32], want: &[f32], tolerance: f64) {
     assert!(error <= tolerance, "{what}: NMSE {error:.2e}, at most {tolerance:.0e} allowed");
 }
 
-/// Logits, x0 and anchors of the PyTorch model, which computed them in f64 from the exported weights. At another
-/// temperature than 1, which it does not know, x0 is held against the softmax of its logits so divided.
-fn agrees_with_the_trainer(folder: std::path::PathBuf, fixture: &str, temperature: f32, device: &Device) {
+/// Logits, x0 and anchors of the PyTorch model, which computed them in f64 from the exported weights. It knows no
+/// sharpening: with some, x0 is held against the softmax of its logits so changed.
+fn agrees_with_the_trainer(folder: std::path::PathBuf, fixture: &str, sharpening: Sharpening, device: &Device) {
     let model = Model::load(folder, device).unwrap();
     let config = model.config().clone();
     let fixture = Fixture::read(fixture);
@@ -69,7 +69,7 @@ fn agrees_with_the_trainer(folder: std::path::PathBuf, fixture: &str, temperatur
     let level = config.levels[fixture.u32("level")[0] as usize].clone();
     let (batch, rows) = (shape_of_z[0], shape_of_z[1]);
     let positions = rows - level.anchors;
-    let shape = DenoiserShape { batch, positions, level, guidance: false, temperature, inspect: true };
+    let shape = DenoiserShape { batch, positions, level, guidance: false, sharpening, inspect: true };
     let Denoiser { graph, handles } = Denoiser::new(&model, &shape).unwrap();
     let mut executor = Executor::new(device, graph, ExecutorOptions::default()).unwrap();
     handles.write_layout(&mut executor, &shape, &config, &vec![positions; batch], 0.0).unwrap();
@@ -88,6 +88,7 @@ fn agrees_with_the_trainer(folder: std::path::PathBuf, fixture: &str, temperatur
         alpha: alpha as f32,
         sigma: sigma as f32,
         bayes_scale: scale as f32,
+        sharpen: 1.0,
         ..StepRow::default()
     };
     executor.write(handles.step, &Tensor::f32([StepRow::LEN], row.words()).unwrap()).unwrap();
@@ -102,13 +103,17 @@ fn agrees_with_the_trainer(folder: std::path::PathBuf, fixture: &str, temperatur
         (0..batch).flat_map(|b| predictions[b * per_sequence..][..anchors * config.embedding_dim].to_vec()).collect();
     close(&what("anchors"), &anchor, fixture.f32("anchor"), 1e-8);
     let x0 = read(handles.x0);
-    if temperature == 1.0 {
+    if sharpening == Sharpening::default() {
         close(&what("x0"), &x0, fixture.f32("x0"), 1e-8);
     }
 
     // The library never holds N x V logits; here a few rows are put together from the hidden state.
     let hidden = wide(&read(handles.hidden));
     let weights = tensors_of(&model);
+    let unigram = match &weights.unigram {
+        Some(unigram) => reference::nn::linear(unigram, &weights.unembed, None, 1, config.model_dim, config.vocab_size),
+        None => vec![0.0; config.vocab_size],
+    };
     let logits = fixture.f32("logits");
     let (vocab, dim, de) = (config.vocab_size, config.model_dim, config.embedding_dim);
     let z = wide(fixture.f32("z"));
@@ -118,16 +123,20 @@ fn agrees_with_the_trainer(folder: std::path::PathBuf, fixture: &str, temperatur
         let h = &hidden[at * dim..][..dim];
         let network = reference::nn::linear(h, &weights.unembed, None, 1, dim, vocab);
         let bayes = reference::nn::linear(&query, &weights.embedding, None, 1, de, vocab);
-        let logits_at = |t: f32| network.iter().zip(&bayes).map(|(h, s)| h / f64::from(t) + s).collect::<Vec<_>>();
+        let logits_at = |Sharpening { temperature, emphasis }| -> Vec<f64> {
+            let (t, w) = (f64::from(temperature), f64::from(emphasis));
+            let each = network.iter().zip(&unigram).zip(&bayes);
+            each.map(|((h, u), s)| ((1.0 + w) * h - w * u) / t + s).collect()
+        };
         let expected = reference::vocab::vocab_expectation(
-            &logits_at(temperature),
+            &logits_at(sharpening),
             &identity(vocab),
             &weights.embedding,
             None,
             &reference::vocab::Dims { rows: 1, dim: vocab, vocab, embed_dim: de },
         );
         close(&what("x0 of these logits"), &x0[at * de..][..de], &narrow(&expected.x0), 1e-8);
-        let got = logits_at(1.0);
+        let got = logits_at(Sharpening::default());
         let want = &logits[index * vocab..][..vocab];
         let largest = want.iter().fold(0.0_f64, |most, &x| most.max(f64::from(x).abs()));
         for (got, &want) in got.iter().zip(want) {
@@ -140,28 +149,45 @@ struct Plain {
     embedding: Vec<f64>,
     unembed: Vec<f64>,
     absorb: Vec<f64>,
+    unigram: Option<Vec<f64>>,
 }
 
 fn tensors_of(model: &Model) -> Plain {
     let named = model.weights().named();
-    let get = |name: &str| {
-        let (_, tensor) = named.iter().find(|(key, _)| *key == name).expect("the model has this weight");
-        wide(tensor.as_f32().unwrap())
+    let find = |name: &str| {
+        let (_, tensor) = named.iter().find(|(key, _)| *key == name)?;
+        Some(wide(tensor.as_f32().unwrap()))
     };
-    Plain { embedding: get("embedding"), unembed: get("output.unembed"), absorb: get("absorb") }
+    let get = |name: &str| find(name).expect("the model has this weight");
+    Plain {
+        embedding: get("embedding"),
+        unembed: get("output.unembed"),
+        absorb: get("absorb"),
+        unigram: find("output.unigram"),
+    }
 }
 
 #[test]
 fn the_reference_agrees_with_the_trainer() {
     for level in 0..3 {
-        agrees_with_the_trainer(data("tiny"), &format!("tiny/logits-{level}.safetensors"), 1.0, &Device::Reference);
+        agrees_with_the_trainer(
+            data("tiny"),
+            &format!("tiny/logits-{level}.safetensors"),
+            Sharpening::default(),
+            &Device::Reference,
+        );
     }
 }
 
 #[test]
 fn the_cpu_agrees_with_the_trainer() {
     for level in 0..3 {
-        agrees_with_the_trainer(data("tiny"), &format!("tiny/logits-{level}.safetensors"), 1.0, &Device::Cpu);
+        agrees_with_the_trainer(
+            data("tiny"),
+            &format!("tiny/logits-{level}.safetensors"),
+            Sharpening::default(),
+            &Device::Cpu,
+        );
     }
 }
 
@@ -169,24 +195,47 @@ fn the_cpu_agrees_with_the_trainer() {
 fn the_gpu_agrees_with_the_trainer() {
     let gpu = common::gpu();
     for level in 0..3 {
-        agrees_with_the_trainer(data("tiny"), &format!("tiny/logits-{level}.safetensors"), 1.0, &gpu);
+        agrees_with_the_trainer(data("tiny"), &format!("tiny/logits-{level}.safetensors"), Sharpening::default(), &gpu);
     }
 }
 
 #[test]
-fn temperature_divides_the_networks_logits_alone() {
-    for temperature in [0.5, 2.0] {
+fn sharpening_changes_the_networks_logits_alone() {
+    for (temperature, emphasis) in [(0.5, 0.0), (2.0, 0.0), (1.0, 0.7), (0.8, 1.5)] {
         for device in [Device::Reference, Device::Cpu, common::gpu()] {
-            agrees_with_the_trainer(data("tiny"), "tiny/logits-1.safetensors", temperature, &device);
+            let sharpening = Sharpening { temperature, emphasis };
+            agrees_with_the_trainer(data("tiny"), "tiny/logits-1.safetensors", sharpening, &device);
         }
     }
+}
+
+#[test]
+fn sharpening_keeps_to_its_noise_levels() {
+    let model = tiny(&Device::Cpu);
+    let knots = &model.config().schedule.gamma;
+    let middle = knots[knots.len() / 2];
+    let flags = |sharpen_below| -> Vec<(f64, f32)> {
+        let rows = step_rows(model.config(), &Sampler { steps: 9, sharpen_below, ..Default::default() });
+        rows.iter().map(|row| (f64::from(row.gamma), row.sharpen)).collect()
+    };
+    assert!(flags(None).iter().all(|&(_, sharpen)| sharpen == 1.0));
+    let some = flags(Some(middle + 1e-3));
+    assert!(some.iter().all(|&(gamma, sharpen)| sharpen == f32::from(u8::from(gamma <= middle + 1e-3))), "{some:?}");
+    assert!(some.iter().any(|&(_, sharpen)| sharpen == 0.0) && some.iter().any(|&(_, sharpen)| sharpen == 1.0));
+
+    let text = |temperature, sharpen_below| {
+        let sampler = Sampler { steps: 9, temperature: Some(temperature), sharpen_below, ..Default::default() };
+        sample(&Device::Cpu, 24, &sampler).tokens
+    };
+    assert_eq!(text(0.3, Some(-50.0)), text(1.0, None), "no step sharpens");
+    assert_ne!(text(0.3, None), text(1.0, None));
 }
 
 #[test]
 fn the_shipped_model_agrees_with_its_trainer() {
     let models = std::path::PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/models"));
     for device in [Device::Reference, Device::Cpu, common::gpu()] {
-        agrees_with_the_trainer(models.clone(), "logits.safetensors", 1.0, &device);
+        agrees_with_the_trainer(models.clone(), "logits.safetensors", Sharpening::default(), &device);
     }
 }
 
@@ -208,8 +257,14 @@ fn gpu_and_cpu_compute_the_same_graph() {
         let model = tiny(&Device::Cpu);
         let config = model.config();
         let level = config.levels[level].clone();
-        let shape =
-            DenoiserShape { batch: 2, positions: length, level, guidance: true, temperature: 1.0, inspect: false };
+        let shape = DenoiserShape {
+            batch: 2,
+            positions: length,
+            level,
+            guidance: true,
+            sharpening: Sharpening::default(),
+            inspect: false,
+        };
         let Denoiser { graph, handles } = Denoiser::new(&model, &shape).unwrap();
         // The states as a run on the CPU leaves them behind three steps.
         let mut session = Executor::new(&Device::Cpu, graph, ExecutorOptions::default()).unwrap();
@@ -242,7 +297,14 @@ fn gpu_and_cpu_compute_the_same_graph() {
 fn a_difference_names_the_first_op() {
     let model = tiny(&Device::Cpu);
     let level = model.config().levels[0].clone();
-    let shape = DenoiserShape { batch: 1, positions: 8, level, guidance: false, temperature: 1.0, inspect: false };
+    let shape = DenoiserShape {
+        batch: 1,
+        positions: 8,
+        level,
+        guidance: false,
+        sharpening: Sharpening::default(),
+        inspect: false,
+    };
     let build = || Ok(Denoiser::new(&model, &shape)?.graph);
     // The time embedding of an unwritten step (gamma 0) is cos 0 and sin 0; NaN differs from everything.
     let mut row = vec![0.0; StepRow::LEN];
@@ -368,7 +430,14 @@ fn a_step_is_one_submit_unless_a_watchdog_asks_for_more() {
     let gpu = common::gpu();
     let model = tiny(&gpu);
     let level = model.config().levels[0].clone();
-    let shape = DenoiserShape { batch: 1, positions: 16, level, guidance: false, temperature: 1.0, inspect: false };
+    let shape = DenoiserShape {
+        batch: 1,
+        positions: 16,
+        level,
+        guidance: false,
+        sharpening: Sharpening::default(),
+        inspect: false,
+    };
     let submits = |flops_per_submit| {
         let graph = Denoiser::new(&model, &shape).unwrap().graph;
         let options = ExecutorOptions { flops_per_submit, ..Default::default() };
@@ -385,7 +454,14 @@ fn long_texts_are_planned_in_linear_memory() {
     let plan = |positions: usize| {
         let config = model.config();
         let level = config.levels[config.level(positions).unwrap()].clone();
-        let shape = DenoiserShape { batch: 1, positions, level, guidance: false, temperature: 1.0, inspect: false };
+        let shape = DenoiserShape {
+            batch: 1,
+            positions,
+            level,
+            guidance: false,
+            sharpening: Sharpening::default(),
+            inspect: false,
+        };
         let graph = Denoiser::new(&model, &shape).unwrap().graph;
         let square = (positions * positions) as u64;
         assert!(graph.largest_value() < square * 4, "a value of N x N or more");

@@ -12,4 +12,5 @@ struct Step {
     omega: f32,
     refresh: f32,
     stream: f32,
+    sharpen: f32,
 }

@@ -1,5 +1,5 @@
 // norm: each row divided by the root of its mean square (RMS) or, less its mean, by its standard deviation (layer),
-// then gain (y (1 + scale) + shift) (adaLN, Peebles and Xie 2023).
+// then y (1 + scale) + shift (adaLN, Peebles and Xie 2023).
 //
 // Tiling: a workgroup makes one row; its 64 threads add up every 64th element, then in a tree.
 // Bindings: params, x [rows, dim], modulation (dim values at each offset) or nothing, y [rows, dim].
@@ -15,7 +15,6 @@ struct Params {
     modulation: u32,
     shift_offset: u32,
     scale_offset: u32,
-    gain: f32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -70,6 +69,6 @@ fn main(
         if params.modulation != 0u {
             value = value * (1.0 + modulation[params.scale_offset + d]) + modulation[params.shift_offset + d];
         }
-        y[begin + d] = params.gain * value;
+        y[begin + d] = value;
     }
 }

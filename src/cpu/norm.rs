@@ -2,17 +2,22 @@
 
 use rayon::prelude::*;
 
-use crate::ops::{Norm, NormKind};
+use crate::ops::NormKind;
 
 /// Rows of a task.
 const ROWS: usize = 16;
 /// Sums run side by side, so that they fit vector registers.
 const LANES: usize = 8;
 
-/// Norms the rows of `x` `[.., dim]`, then `y (1 + scale) + shift` where `modulation` is (shift, scale), `dim` each; all
-/// of it times the gain.
-pub(crate) fn norm(x: &[f32], modulation: Option<(&[f32], &[f32])>, y: &mut [f32], dim: usize, op: &Norm) {
-    let Norm { kind, eps, gain, .. } = *op;
+/// Norms the rows of `x` `[.., dim]`, then `y (1 + scale) + shift` where `modulation` is (shift, scale), `dim` each.
+pub(crate) fn norm(
+    x: &[f32],
+    modulation: Option<(&[f32], &[f32])>,
+    y: &mut [f32],
+    dim: usize,
+    kind: NormKind,
+    eps: f32,
+) {
     y.par_chunks_mut(ROWS * dim).zip(x.par_chunks(ROWS * dim)).for_each(|(y, x)| {
         for (y, x) in y.chunks_exact_mut(dim).zip(x.chunks_exact(dim)) {
             let mean = match kind {
@@ -29,7 +34,6 @@ pub(crate) fn norm(x: &[f32], modulation: Option<(&[f32], &[f32])>, y: &mut [f32
                     *y = *y * (1.0 + scale) + shift;
                 }
             }
-            y.iter_mut().for_each(|y| *y *= gain);
         }
     });
 }

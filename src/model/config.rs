@@ -4,7 +4,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::sampler::TEMPERATURES;
+use super::Sharpening;
+use super::sharpening::{EMPHASES, TEMPERATURES};
 use crate::ops::Pattern;
 use crate::{Error, Result};
 
@@ -51,9 +52,15 @@ pub struct Config {
     pub budget: BudgetConfig,
     /// Times at which anchor states are refreshed.
     pub anchor_times: Vec<f64>,
-    /// What the network's logits are divided by when sampling; see [`super::Sampler::temperature`].
+    /// What the network's logits are divided by when sampling; see [`super::Sharpening`].
     #[serde(default = "unchanged")]
     pub temperature: f32,
+    /// How far sampling stresses what the context says; see [`super::Sharpening`].
+    #[serde(default)]
+    pub emphasis: f32,
+    /// The largest gamma at which sampling sharpens; at every one where absent.
+    #[serde(default)]
+    pub sharpen_below: Option<f64>,
 }
 
 fn unchanged() -> f32 {
@@ -161,6 +168,11 @@ impl Config {
         self.expert_widths.iter().map(|&width| f64::from(width) / f64::from(dearest.max(1))).collect()
     }
 
+    /// What sampling does to the network's logits where a caller says nothing.
+    pub fn sharpening(&self) -> Sharpening {
+        Sharpening { temperature: self.temperature, emphasis: self.emphasis }
+    }
+
     /// The shift of the router that holds expert FLOPs at `budget`, by the calibration table; 0 for the default.
     ///
     /// # Errors
@@ -212,6 +224,9 @@ impl Config {
         }
         if !TEMPERATURES.contains(&self.temperature) {
             return Some(format!("`temperature` is {}, expected 0.1 to 10", self.temperature));
+        }
+        if !EMPHASES.contains(&self.emphasis) {
+            return Some(format!("`emphasis` is {}, expected 0 to 4", self.emphasis));
         }
         if !self.model_dim.is_multiple_of(self.heads) || self.head_dim() > 256 {
             let (d, h) = (self.model_dim, self.heads);

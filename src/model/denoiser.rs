@@ -1,13 +1,13 @@
 //! The denoiser as a graph: one evaluation of the network and one update of the state.
 
 use super::weights::LayerWeights;
-use super::{Level, Model};
+use super::{Level, Model, Sharpening};
 use crate::graph::{Constant, Graph, Value};
 use crate::ops::{
     Activation, Attention, BayesQuery, Embedding, Experts, Linear, Norm, NormKind, Rope, Router, SegmentMean,
     SolverStep, StepRow, TimeEmbedding, VocabExpectation, time_frequencies,
 };
-use crate::{Desc, Result};
+use crate::{Desc, Result, Tensor};
 
 /// What shapes a graph.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,8 +20,8 @@ pub struct DenoiserShape {
     pub level: Level,
     /// Whether SAS guidance is computed.
     pub guidance: bool,
-    /// What the network's logits are divided by, above 0; the exact Bayes term is not.
-    pub temperature: f32,
+    /// What is done to the network's logits at the steps that say so.
+    pub sharpening: Sharpening,
     /// Keep what tests and pictures read: the last hidden state, the anchors' predictions and the routing.
     pub inspect: bool,
 }
@@ -106,7 +106,8 @@ impl Denoiser {
 
         let mut net =
             Network { graph: g, model, shape, modulation: step, rope, globals, lengths, difficulty, cost_bias };
-        net.modulation = net.time(step)?;
+        let time = net.time(step)?;
+        net.modulation = linear(net.graph, time, &w.modulation.0, Some(&w.modulation.1), None)?;
         let mut x = net.input(flag, place, z, x0)?;
         let mut routing = Vec::new();
         for (index, layer) in w.layers.iter().enumerate() {
@@ -115,10 +116,12 @@ impl Denoiser {
             x = next;
             routing.push(indices);
         }
-        let hidden = net.norm(x, 6 * config.layers, 1.0)?;
-        let sharpened = match shape.temperature {
-            1.0 => hidden,
-            temperature => net.norm(x, 6 * config.layers, temperature.recip())?,
+        let hidden = net.norm(x, 6 * config.layers)?;
+        let sharpened = if shape.sharpening == Sharpening::default() {
+            hidden
+        } else {
+            net.modulation = net.sharpened(step, time)?;
+            net.norm(x, 0)?
         };
 
         let (absorb, embedding) = (g.constant(&w.absorb), g.constant(&w.embedding));
@@ -193,6 +196,7 @@ struct Network<'a> {
 }
 
 impl Network<'_> {
+    /// `[1, T]`: the time, as all modulations read it.
     fn time(&mut self, step: Value) -> Result<Value> {
         let (dim, w) = (self.model.config().time_dim, self.model.weights());
         let frequencies = time_frequencies(dim)?;
@@ -205,7 +209,22 @@ impl Network<'_> {
             let silu = Linear { activation: Activation::Silu, gate_offset: 0 };
             x = g.push1(silu, &[Some(x), Some(weight), Some(bias), None, None])?;
         }
-        linear(g, x, &w.modulation.0, Some(&w.modulation.1), None)
+        Ok(x)
+    }
+
+    /// `[1, 2 D]`: the last norm's shift and scale, sharpened where the step says so.
+    fn sharpened(&mut self, step: Value, time: Value) -> Result<Value> {
+        let dim = self.model.config().model_dim;
+        let [own, added] = self.shape.sharpening.modulations(self.model.weights(), dim)?;
+        // Spreads one word of the step over a gate.
+        let mut spread = vec![0.0; 2 * dim * StepRow::LEN];
+        spread.iter_mut().skip(StepRow::SHARPEN).step_by(StepRow::LEN).for_each(|weight| *weight = 1.0);
+        let spread = Constant::new(Tensor::f32([2 * dim, StepRow::LEN], spread)?);
+        let g = &mut *self.graph;
+        let gate = linear(g, step, &spread, None, None)?;
+        let own = linear(g, time, &own.weight, Some(&own.bias), None)?;
+        let [weight, bias] = [&added.weight, &added.bias].map(|constant| g.constant(constant));
+        g.push1(Linear::default(), &[Some(time), Some(weight), Some(bias), Some(own), Some(gate)])
     }
 
     fn input(&mut self, flag: Value, place: Value, z: Value, x0: Value) -> Result<Value> {
@@ -217,8 +236,8 @@ impl Network<'_> {
         linear(g, x0, &w.input_self, None, Some(x))
     }
 
-    /// RMS norm with the shift and scale at chunk `chunk` of the modulation, times `gain`.
-    fn norm(&mut self, x: Value, chunk: usize, gain: f32) -> Result<Value> {
+    /// RMS norm with the shift and scale at chunk `chunk` of the modulation.
+    fn norm(&mut self, x: Value, chunk: usize) -> Result<Value> {
         let config = self.model.config();
         let dim = config.model_dim;
         let norm = Norm {
@@ -226,14 +245,13 @@ impl Network<'_> {
             eps: config.norm_eps,
             shift_offset: chunk * dim,
             scale_offset: (chunk + 1) * dim,
-            gain,
         };
         self.graph.push1(norm, &[Some(x), Some(self.modulation)])
     }
 
     fn attention(&mut self, index: usize, layer: &LayerWeights, x: Value) -> Result<Value> {
         let config = self.model.config();
-        let h = self.norm(x, 6 * index, 1.0)?;
+        let h = self.norm(x, 6 * index)?;
         let g = &mut *self.graph;
         let rope = Rope { heads: config.heads, rotary_dim: config.rotary_dim };
         let mut rotated = [h; 2];
@@ -252,7 +270,7 @@ impl Network<'_> {
 
     fn experts(&mut self, index: usize, layer: &LayerWeights, x: Value) -> Result<(Value, Value)> {
         let config = self.model.config();
-        let h = self.norm(x, 6 * index + 3, 1.0)?;
+        let h = self.norm(x, 6 * index + 3)?;
         let g = &mut *self.graph;
         let [router, bias, difficulty] =
             [&layer.router, &layer.router_bias, &layer.router_difficulty].map(|weight| g.constant(weight));

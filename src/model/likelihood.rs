@@ -23,7 +23,7 @@ use rayon::prelude::*;
 
 use super::session::Built;
 use super::state::Sequence;
-use super::{Corpus, DenoiserShape, Model, SessionOptions, gamma_at, gamma_slope};
+use super::{Corpus, DenoiserShape, Model, SessionOptions, Sharpening, gamma_at, gamma_slope};
 use crate::cpu::noise;
 use crate::ops::StepRow;
 use crate::ops::noise::seed_words;
@@ -218,7 +218,8 @@ struct Scorer<'a> {
 
 impl<'a> Scorer<'a> {
     fn new(model: &'a Model) -> Self {
-        let [embedding, _, absorb] = model.weights().named().map(|(_, tensor)| tensor.as_f32().unwrap_or(&[]));
+        let weights = model.weights();
+        let [embedding, absorb] = [&weights.embedding, &weights.absorb].map(|w| w.tensor().as_f32().unwrap_or(&[]));
         let dim = model.config().embedding_dim;
         let transposed = (0..dim).flat_map(|d| embedding.iter().skip(d).step_by(dim).copied()).collect();
         Self { model, embedding, transposed, absorb, dim }
@@ -228,7 +229,8 @@ impl<'a> Scorer<'a> {
         let config = self.model.config();
         let positions = windows.iter().map(|window| window.len()).max().unwrap_or(1);
         let level = config.levels[config.level(positions)?].clone();
-        Ok(DenoiserShape { batch: windows.len(), positions, level, guidance: false, temperature: 1.0, inspect: true })
+        let sharpening = Sharpening::default();
+        Ok(DenoiserShape { batch: windows.len(), positions, level, guidance: false, sharpening, inspect: true })
     }
 
     fn row(&self, token: u32) -> &[f32] {

@@ -1,6 +1,6 @@
 //! How a text is sampled, and from what it starts.
 
-use super::{Config, Vocabulary};
+use super::{Config, Sharpening, Vocabulary};
 use crate::{Error, Result};
 
 /// The solver.
@@ -30,18 +30,31 @@ pub struct Sampler {
     pub budget: Option<f64>,
     /// Strength of the guidance by anchor states; 0 is off.
     pub guidance: f32,
-    /// What the network's logits are divided by, in [0.1, 10]: below 1, text keeps to what is likely and varies less. The
-    /// exact Bayes term of the noisy state is left as it is. `None` is what the model's configuration says.
+    /// What the network's logits are divided by, in [0.1, 10]: below 1, text keeps to what is likely and varies less.
+    /// `None` is what the model's configuration says.
     pub temperature: Option<f32>,
+    /// How far what the context says is stressed against how often a token occurs anyway, in [0, 4]; see
+    /// [`Sharpening`]. `None` is what the model's configuration says.
+    pub emphasis: Option<f32>,
+    /// The largest gamma at which logits are sharpened: at more noise, where a text's subject is settled, they are left as
+    /// they are (an interval of guidance, Kynkäänniemi et al. 2024). `None` is what the model's configuration says.
+    pub sharpen_below: Option<f64>,
 }
-
-/// Temperatures that are accepted.
-pub(super) const TEMPERATURES: std::ops::RangeInclusive<f32> = 0.1..=10.0;
 
 impl Default for Sampler {
     fn default() -> Self {
         let method = Method::default();
-        Self { steps: 20, seed: 0, method, lower_order_final: true, budget: None, guidance: 0.0, temperature: None }
+        Self {
+            steps: 20,
+            seed: 0,
+            method,
+            lower_order_final: true,
+            budget: None,
+            guidance: 0.0,
+            temperature: None,
+            emphasis: None,
+            sharpen_below: None,
+        }
     }
 }
 
@@ -53,10 +66,17 @@ impl Sampler {
         if !(0.0..=1.0).contains(&self.guidance) {
             return Err(Error::argument("the guidance", self.guidance, "0 to 1"));
         }
-        if let Some(temperature) = self.temperature.filter(|t| !TEMPERATURES.contains(t)) {
-            return Err(Error::argument("the temperature", temperature, "0.1 to 10"));
+        self.sharpening(config).check()?;
+        if let Some(below) = self.sharpen_below.filter(|gamma| !gamma.is_finite()) {
+            return Err(Error::argument("the gamma to sharpen below", below, "a finite number"));
         }
         config.lambda(self.budget).map(|_| ())
+    }
+
+    pub(super) fn sharpening(&self, config: &Config) -> Sharpening {
+        let (temperature, emphasis) = (self.temperature, self.emphasis);
+        let own = config.sharpening();
+        Sharpening { temperature: temperature.unwrap_or(own.temperature), emphasis: emphasis.unwrap_or(own.emphasis) }
     }
 }
 

@@ -39,6 +39,7 @@ pub fn step_rows(config: &Config, sampler: &Sampler) -> Vec<StepRow> {
             (gamma, Point { alpha, sigma })
         })
         .collect();
+    let below = sampler.sharpen_below.or(config.sharpen_below).unwrap_or(f64::INFINITY);
     let mut rows = Vec::with_capacity(points.len());
     let mut anchored = false;
     let mut refreshed = false;
@@ -67,6 +68,7 @@ pub fn step_rows(config: &Config, sampler: &Sampler) -> Vec<StepRow> {
             omega: if anchored { sampler.guidance * times[i] as f32 } else { 0.0 },
             refresh: f32::from(u8::from(refresh)),
             stream: (i + 1) as f32,
+            sharpen: f32::from(u8::from(gamma <= below)),
         });
         anchored |= refresh;
         refreshed = refresh;

@@ -172,7 +172,7 @@ impl<'a> Session<'a> {
             positions,
             level: config.levels[config.level(positions)?].clone(),
             guidance: sampler.guidance != 0.0,
-            temperature: sampler.temperature.unwrap_or(config.temperature),
+            sharpening: sampler.sharpening(config),
             inspect: self.options.inspect,
         };
         let model = self.model;
@@ -208,8 +208,8 @@ impl<'a> Session<'a> {
     pub fn prepare(&mut self, batch: usize) -> Result<()> {
         let config = self.model.config();
         let level = config.levels[config.level(self.options.length)?].clone();
-        let (positions, inspect, temperature) = (self.options.length, self.options.inspect, config.temperature);
-        self.build(DenoiserShape { batch, positions, level, guidance: false, temperature, inspect }).map(|_| ())
+        let (positions, inspect, sharpening) = (self.options.length, self.options.inspect, config.sharpening());
+        self.build(DenoiserShape { batch, positions, level, guidance: false, sharpening, inspect }).map(|_| ())
     }
 
     /// The plan of what was built last.

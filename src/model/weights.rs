@@ -39,6 +39,7 @@ pub struct Weights {
     pub(super) modulation: (Constant, Constant),
     pub(super) layers: Vec<LayerWeights>,
     pub(super) unembed: Constant,
+    pub(super) unigram: Option<Constant>,
     pub(super) anchor: (Constant, Constant),
 }
 
@@ -85,18 +86,22 @@ impl Weights {
                 .collect::<Result<_>>()?,
             unembed: take("output.unembed", &[c.vocab_size, d])?,
             anchor: (take("anchor.weight", &[de, d])?, take("anchor.bias", &[de])?),
+            unigram: files.take_optional("output.unigram", &[d])?,
         };
+        if c.emphasis != 0.0 && weights.unigram.is_none() {
+            let problem = format!("lacks the tensor `output.unigram`, which an `emphasis` of {} needs", c.emphasis);
+            return Err(Error::format(folder, problem));
+        }
         files.finish()?;
         Ok(weights)
     }
 
-    /// The table of embeddings `[V, De]`, the unembedding `[V, D]` and the absorbing state `[De]`, by their names in files.
-    pub fn named(&self) -> [(&'static str, &Tensor); 3] {
-        [
-            ("embedding", self.embedding.tensor()),
-            ("output.unembed", self.unembed.tensor()),
-            ("absorb", self.absorb.tensor()),
-        ]
+    /// The table of embeddings `[V, De]`, the unembedding `[V, D]`, the absorbing state `[De]` and, of models that have
+    /// it, the unigram direction `[D]`, by their names in files.
+    pub fn named(&self) -> Vec<(&'static str, &Tensor)> {
+        let always = [("embedding", &self.embedding), ("output.unembed", &self.unembed), ("absorb", &self.absorb)];
+        let unigram = self.unigram.as_ref().map(|unigram| ("output.unigram", unigram));
+        always.into_iter().chain(unigram).map(|(name, constant)| (name, constant.tensor())).collect()
     }
 }
 
@@ -164,6 +169,10 @@ impl Files {
             return Err(Error::format(path, format!("element {at} of `{name}` is not finite")));
         }
         Ok(Constant::new(tensor))
+    }
+
+    fn take_optional(&mut self, name: &str, shape: &[usize]) -> Result<Option<Constant>> {
+        if self.tensors.contains_key(name) { self.take(name, shape).map(Some) } else { Ok(None) }
     }
 
     fn finish(self) -> Result<()> {

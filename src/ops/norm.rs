@@ -1,4 +1,4 @@
-//! `norm`: RMS or layer norm without learned weights, then a shift and a scale that come from elsewhere, and a gain.
+//! `norm`: RMS or layer norm without learned weights, then a shift and a scale that come from elsewhere.
 
 use bytemuck::{Pod, Zeroable};
 use drdiff_reference as reference;
@@ -20,7 +20,7 @@ pub enum NormKind {
 }
 
 /// Inputs: `x` `[.., D]` and optional `modulation` (any f32 tensor, `D` values of it from each offset). Output: `y`
-/// like `x`, `gain (norm(x) (1 + scale) + shift)` (adaLN, Peebles and Xie 2023), or `gain norm(x)` without a modulation.
+/// like `x`, `norm(x) (1 + scale) + shift` (adaLN, Peebles and Xie 2023), or `norm(x)` without a modulation.
 #[derive(Clone, Copy, Debug)]
 pub struct Norm {
     /// What a row is divided by.
@@ -31,8 +31,6 @@ pub struct Norm {
     pub shift_offset: usize,
     /// First element of the scale.
     pub scale_offset: usize,
-    /// Factor on the result.
-    pub gain: f32,
 }
 
 #[repr(C)]
@@ -45,7 +43,6 @@ struct Params {
     modulation: u32,
     shift_offset: u32,
     scale_offset: u32,
-    gain: f32,
 }
 
 /// One row a workgroup.
@@ -63,9 +60,6 @@ impl Op for Norm {
         filled("norm", "x", x)?;
         if !(self.eps >= f32::MIN_POSITIVE && self.eps.is_finite()) {
             return Err(Error::argument("eps of norm", self.eps, "a positive number"));
-        }
-        if !self.gain.is_finite() {
-            return Err(Error::argument("gain of norm", self.gain, "a finite number"));
         }
         if inputs.get(1).copied().flatten().is_some() {
             let modulation = require("norm", inputs, 1, "modulation", DType::F32)?;
@@ -91,7 +85,6 @@ impl Op for Norm {
             modulation: shapes.inputs[1].is_some().into(),
             shift_offset: index32("norm", "shift_offset", self.shift_offset)?,
             scale_offset: index32("norm", "scale_offset", self.scale_offset)?,
-            gain: self.gain,
         };
         let buffers = [&io.inputs[0], &io.inputs[1], &io.outputs[0]];
         recorder.dispatch(&NORM, &params, &buffers, Grid::flat(x.rows()))
@@ -100,7 +93,7 @@ impl Op for Norm {
     fn run(&self, shapes: &Shapes, io: &mut CpuIo<'_>) {
         let dim = shapes.input(0).last();
         let modulation = io.inputs.get(1).map(|m| (&m[self.shift_offset..][..dim], &m[self.scale_offset..][..dim]));
-        cpu::norm::norm(io.inputs.f32(0), modulation, io.outputs.f32(0), dim, self);
+        cpu::norm::norm(io.inputs.f32(0), modulation, io.outputs.f32(0), dim, self.kind, self.eps);
     }
 
     fn evaluate(&self, shapes: &Shapes, io: &OracleIo<'_>) -> Vec<OracleData> {
@@ -109,17 +102,15 @@ impl Op for Norm {
         let part = |offset: usize| io.inputs.get(1).map_or(nothing.as_slice(), |m| &m[offset..][..dim]);
         let (shift, scale) = (part(self.shift_offset), part(self.scale_offset));
         let (x, eps) = (io.inputs.f64(0), f64::from(self.eps));
-        let mut y = match self.kind {
+        vec![OracleData::F64(match self.kind {
             NormKind::Rms => reference::nn::rms_norm_modulated(x, shift, scale, eps, rows, dim),
             NormKind::Layer => reference::nn::layer_norm_modulated(x, shift, scale, eps, rows, dim),
-        };
-        y.iter_mut().for_each(|y| *y *= f64::from(self.gain));
-        vec![OracleData::F64(y)]
+        })]
     }
 
     fn cost(&self, shapes: &Shapes) -> Cost {
-        // Square, sum and product; then two for the modulation, two for the mean, one for the gain.
-        let each = 4 + 2 * usize::from(shapes.inputs[1].is_some()) + 2 * usize::from(self.kind == NormKind::Layer);
+        // Square, sum and product; then two for the modulation, two for the mean.
+        let each = 3 + 2 * usize::from(shapes.inputs[1].is_some()) + 2 * usize::from(self.kind == NormKind::Layer);
         let x = shapes.input(0).len() as f64;
         let modulation = if shapes.inputs[1].is_some() { 2 * shapes.input(0).last() } else { 0 };
         Cost { flops: each as f64 * x, bytes: 4.0 * (2.0 * x + modulation as f64) }
@@ -129,7 +120,7 @@ impl Op for Norm {
 /// How `verify`, `bench` and `op` call it.
 pub const ENTRY: Entry = Entry {
     name: "norm",
-    summary: "y [N,D] = gain (norm(x [N,D]) (1 + scale) + shift), kind=rms|layer",
+    summary: "y [N,D] = norm(x [N,D]) (1 + scale) + shift, kind=rms|layer",
     kernels: &[NORM],
     build,
     cases,
@@ -142,7 +133,6 @@ fn build(mut arguments: Arguments) -> Result<Call> {
         eps: arguments.setting("eps", 1e-6)?,
         shift_offset: arguments.setting("shift_offset", 0)?,
         scale_offset: arguments.setting("scale_offset", 0)?,
-        gain: arguments.setting("gain", 1.0)?,
     };
     let inputs = vec![Some(arguments.tensor("x")?), arguments.optional("modulation")];
     arguments.finish("norm")?;
@@ -158,16 +148,14 @@ fn cases(g: &mut Gen) -> Vec<Case> {
         let (size, offset) = (g.pick(&[0.01, 1.0, 30.0]), g.pick(&[0.0, 0.0, 3.0]));
         let x = g.normal([n, d], 1.0);
         let x = g.fill([n, d], x.as_f32().unwrap_or(&[]).iter().map(|x| (x + offset) * size));
-        let gain = g.pick(&[1.0, 1.0, 1.25, -3.0]);
-        let mut arguments = Arguments::new().with("x", x).set("kind", kind).set("eps", eps).set("gain", gain);
+        let mut arguments = Arguments::new().with("x", x).set("kind", kind).set("eps", eps);
         let modulated = g.below(3) != 0;
         if modulated {
             let modulation = g.normal([6 * d + 5], 0.5);
             let [shift, scale] = [0, 1].map(|_| g.below(5 * d + 5));
             arguments = arguments.with("modulation", modulation).set("shift_offset", shift).set("scale_offset", scale);
         }
-        let label =
-            format!("{i}: n={n} d={d} {kind} eps={eps} size={size} offset={offset} modulated={modulated} gain={gain}");
+        let label = format!("{i}: n={n} d={d} {kind} eps={eps} size={size} offset={offset} modulated={modulated}");
         cases.push(Case::new(label, arguments));
     }
     for shape in [vec![70], vec![2, 3, 40], vec![1, 1, 4, 1000]] {

@@ -29,8 +29,9 @@ HIDDEN = ("attention", "experts")
 # A table's row is met once in a while, and bears a step several times as large as a matrix that every token uses.
 TABLES = ("embedding", "output.unembed")
 TABLE_FACTOR = 5.0
-# No sound step of this model has had a gradient of norm 20.
-DIVERGED = 200.0
+# A usual gradient has norm 1 to 20. One in thousands is far larger and is left out; several in a row are no chance.
+OUTLIER = 200.0
+OUTLIERS = 3
 
 
 def learning_rate(step: int, progress: float) -> float:
@@ -71,6 +72,7 @@ class Run:
         self.warp = Warp()
         self.rng = np.random.default_rng([seed, rank()] if ranks() > 1 else seed)
         self.step, self.elapsed, self.tokens = 0, 0.0, 0
+        self.outliers = 0
         named = dict(self.model.named_parameters())
         hidden = [p for name, p in named.items() if p.ndim > 1 and any(h in name for h in HIDDEN)]
         chosen = {id(p) for p in hidden}
@@ -188,11 +190,13 @@ class Run:
         total.backward()
         share_gradients(self.model)
         norm = float(nn.utils.clip_grad_norm_(self.model.parameters(), 1.0))
-        if not norm < DIVERGED:
+        self.outliers = 0 if norm < OUTLIER else self.outliers + 1
+        if self.outliers == OUTLIERS:
             raise InputError(f"step {self.step}: gradient of norm {norm:.3g}: training diverged; lower the rates")
-        self.update(learning_rate(self.step, progress))
+        if not self.outliers:
+            self.update(learning_rate(self.step, progress))
         noisy = ~draw.noise.clean
-        if draw.usual.any():
+        if draw.usual.any() and not self.outliers:
             mean = (losses.sum(1) / noisy.sum(1)).cpu().numpy()
             self.warp.record(draw.noise.gamma.cpu().numpy()[draw.usual].astype(float), mean[draw.usual])
         self.step += 1

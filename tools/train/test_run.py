@@ -105,6 +105,18 @@ def test_a_run_that_diverges_stops() -> None:
             run.advance(TOKENS, 0.1)
 
 
+def test_a_single_outlier_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = make()
+    run.advance(TOKENS, 0.1)
+    before = [p.clone() for p in run.model.parameters()]
+    with monkeypatch.context() as patch:
+        patch.setattr("run.OUTLIER", 0.0)
+        run.advance(TOKENS, 0.1)
+    assert run.step == 2 and all(torch.equal(p, q) for p, q in zip(run.model.parameters(), before, strict=True))
+    run.advance(TOKENS, 0.1)
+    assert not all(torch.equal(p, q) for p, q in zip(run.model.parameters(), before, strict=True))
+
+
 def test_a_full_disk_leaves_the_last_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = make()
     run.save(tmp_path / "c.pt")

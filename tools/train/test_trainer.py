@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 import tiny
 from batch import draw_clean
 from calibration import Random, calibrate, lambda_at
-from export import read_model, write_model
+from export import read_model, unigram_direction, write_model
 from fixture import write_fixture
 from model import Denoiser, Inputs
 from pattern import segments, visible
@@ -97,6 +97,14 @@ def test_export_round_trip(folder: Path) -> None:
     write_fixture(folder / "a.safetensors", read_model(folder, torch.float64), 1, 40, 3)
     write_fixture(folder / "b.safetensors", read_model(folder, torch.float64), 1, 40, 3)
     assert (folder / "a.safetensors").read_bytes() == (folder / "b.safetensors").read_bytes()
+
+
+def test_the_unigram_direction_gives_the_frequencies() -> None:
+    generator = torch.Generator().manual_seed(2)
+    unembed, direction = torch.randn(60, 7, generator=generator), torch.randn(7, generator=generator) * 0.3
+    share = torch.softmax(unembed @ direction, 0)
+    tokens = np.repeat(np.arange(60), (share * 1e6).round().long().numpy())
+    assert torch.allclose(unigram_direction(unembed, tokens), direction, atol=1e-3)
 
 
 def plain_forward(weights: dict[str, np.ndarray], config: dict, data: dict[str, np.ndarray], b: int) -> np.ndarray:

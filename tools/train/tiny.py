@@ -90,7 +90,8 @@ def main() -> None:
     torch.manual_seed(0)
     model = Denoiser(config(gamma))
     randomize(model, 11)
-    write_model(options.out, config(gamma), model, options.out / "tokenizer.json")
+    unigram = torch.randn(model.config["model_dim"], generator=torch.Generator().manual_seed(12)) * 0.5
+    write_model(options.out, config(gamma), model, options.out / "tokenizer.json", unigram)
     exact = read_model(options.out, torch.float64)
     for level, text in enumerate(TEXTS):
         write_fixture(options.out / f"logits-{level}.safetensors", exact, level, text, 20 + level)

@@ -27,11 +27,15 @@ pub struct StepRow {
     pub refresh: f32,
     /// Philox stream of this step's noise.
     pub stream: f32,
+    /// 1 where this step sharpens the network's logits. Read through a graph's weights, by no kernel.
+    pub sharpen: f32,
 }
 
 impl StepRow {
     /// Words of a row.
     pub const LEN: usize = 16;
+    /// The place of `sharpen` in a row.
+    pub const SHARPEN: usize = 11;
 
     /// Type and shape of a row.
     pub fn desc() -> Desc {
@@ -52,6 +56,7 @@ impl StepRow {
             self.omega,
             self.refresh,
             self.stream,
+            self.sharpen,
         ];
         words.resize(Self::LEN, 0.0);
         words
@@ -72,6 +77,7 @@ impl StepRow {
             omega: at(8),
             refresh: at(9),
             stream: at(10),
+            sharpen: at(Self::SHARPEN),
         }
     }
 

@@ -17,11 +17,11 @@ use crate::terminal::{Stop, bar, spinner};
 use crate::trace::Trace;
 use crate::{Failure, note, print};
 
-const DEFAULT_PROMPT: &str = "In the beginning";
+const DEFAULT_PROMPT: &str = "And he said to them,";
 
 #[derive(Args)]
 pub struct Generate {
-    /// The text's beginning ["In the beginning" where neither prompt nor suffix is given]
+    /// The text's beginning ["And he said to them," where neither prompt nor suffix is given]
     prompt: Option<String>,
     /// The text's end: what lies between is filled in
     #[arg(long)]
@@ -50,6 +50,12 @@ pub struct Generate {
     /// What the network's logits are divided by: below 1, likelier and less varied text [default: the model's own]
     #[arg(long)]
     temperature: Option<f32>,
+    /// How far what the context says is stressed against how often a token occurs anyway, 0 to 4 [default: the model's own]
+    #[arg(long)]
+    emphasis: Option<f32>,
+    /// The largest gamma at which temperature and emphasis act [default: the model's own]
+    #[arg(long, value_name = "GAMMA", allow_negative_numbers = true)]
+    sharpen_below: Option<f64>,
     #[command(flatten)]
     device: DeviceArgs,
     #[command(flatten)]
@@ -133,8 +139,10 @@ impl Generate {
 
     fn sampler(&self) -> Sampler {
         let (steps, seed, budget) = (self.steps, self.seed, self.budget);
-        let (guidance, temperature) = (self.guidance, self.temperature);
-        Sampler { steps, seed, method: self.method.into(), budget, guidance, temperature, ..Sampler::default() }
+        let (method, guidance) = (self.method.into(), self.guidance);
+        let (temperature, emphasis, sharpen_below) = (self.temperature, self.emphasis, self.sharpen_below);
+        let lower_order_final = Sampler::default().lower_order_final;
+        Sampler { steps, seed, method, lower_order_final, budget, guidance, temperature, emphasis, sharpen_below }
     }
 
     fn prompt(&self) -> Prompt {
