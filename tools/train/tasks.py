@@ -5,7 +5,7 @@
 * infill: a text that stands twice, the second time with holes, as two versions of one document would.
 
 The model is the denoiser at pure noise: hidden positions to be filled, the rest clean. One small model a pattern learns
-all three tasks on texts of 512 and 1,024 symbols; longer texts are new to it.
+all three tasks, on 64 symbols at first and on 512 and 1,024 in the end; longer texts are new to it.
 """
 
 import argparse
@@ -21,13 +21,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from attention import Sparse
 from batch import Noise
+from bound import pattern_of
 from config import PATTERNS, Recipe, base, level_of
 from files import InputError, replace_file
 from losses import Weights, start
 from model import Config, Denoiser
-from pattern import Level, visible
+from pattern import Level
 from run import Draw, Run
 from schedule import HIGH
 
@@ -60,8 +60,8 @@ def slots(length: int, size: int, count: int, rng: np.random.Generator) -> np.nd
 
 
 def recall(length: int, rng: np.random.Generator) -> Puzzle:
-    """Sixteen pairs, and a question for each, all anywhere."""
-    pairs = 16
+    """Sixteen pairs, fewer in a short text, and a question for each, all anywhere."""
+    pairs = min(16, length // 16)
     text, hidden, distance = filler(length, rng), np.zeros(length, bool), np.zeros(length, int)
     places = slots(length, 4, 2 * pairs, rng)
     keys = KEYS + rng.permutation(VALUES - KEYS)[:pairs]
@@ -74,24 +74,26 @@ def recall(length: int, rng: np.random.Generator) -> Puzzle:
 
 
 def copy(length: int, rng: np.random.Generator) -> Puzzle:
-    """Four marked runs, each a second time anywhere."""
+    """Four marked runs, shorter in a short text, each a second time anywhere."""
     text, hidden, distance = filler(length, rng), np.zeros(length, bool), np.zeros(length, int)
-    places = slots(length, RUN + 1, 8, rng)
+    size = min(RUN, length // 16)
+    places = slots(length, size + 1, 8, rng)
     marks = MARK + rng.permutation(8)[:4]
     for told, asked, mark in zip(places[:4], places[4:], marks, strict=True):
-        run = rng.integers(KEYS, FILLER, RUN)
+        run = rng.integers(KEYS, FILLER, size)
         for place in (told, asked):
-            text[place], text[place + 1 : place + 1 + RUN] = mark, run
-        hidden[asked + 1 : asked + 1 + RUN], distance[asked + 1 : asked + 1 + RUN] = True, abs(asked - told)
+            text[place], text[place + 1 : place + 1 + size] = mark, run
+        hidden[asked + 1 : asked + 1 + size], distance[asked + 1 : asked + 1 + size] = True, abs(asked - told)
     return Puzzle(text, hidden, distance)
 
 
 def infill(length: int, rng: np.random.Generator) -> Puzzle:
     """A document twice, three tenths of the second one hidden."""
     text, hidden, distance = filler(length, rng), np.zeros(length, bool), np.zeros(length, int)
-    told, asked = slots(length, DOCUMENT, 2, rng)
-    text[told : told + DOCUMENT] = text[asked : asked + DOCUMENT] = rng.integers(KEYS, FILLER, DOCUMENT)
-    holes = asked + np.flatnonzero(rng.random(DOCUMENT) < 0.3)
+    size = min(DOCUMENT, length // 4)
+    told, asked = slots(length, size, 2, rng)
+    text[told : told + size] = text[asked : asked + size] = rng.integers(KEYS, FILLER, size)
+    holes = asked + np.flatnonzero(rng.random(size) < 0.3)
     hidden[holes], distance[holes] = True, abs(asked - told)
     return Puzzle(text, hidden, distance)
 
@@ -110,9 +112,14 @@ def draw(puzzles: list[Puzzle], level: Level, dim: int) -> Draw:
     text, hidden = (torch.from_numpy(np.stack([getattr(p, name) for p in puzzles])) for name in ("text", "hidden"))
     count, length = text.shape
     noise = Noise(torch.full((count,), HIGH), torch.zeros(count, length, dim), ~hidden, hidden)
-    pattern = Sparse.of(level) if level["pattern"] == "hsa" else visible(level, length)
+    pattern = pattern_of(level, length)
     weight = torch.full((count,), 1.0) / hidden.sum()
     return Draw(text, noise, weight, pattern, level["anchors"], np.zeros(count, dtype=bool))
+
+
+def stage(progress: float) -> tuple[int, ...]:
+    """Lengths by progress: what is met at once on long texts is never found there, so short ones come first."""
+    return (64, 64, 64) if progress < 0.5 else (128, 256, 256) if progress < 0.75 else (512, 512, 1024)
 
 
 def learn(kind: str, steps: int, seed: int, compiled: bool) -> Denoiser:
@@ -122,7 +129,7 @@ def learn(kind: str, steps: int, seed: int, compiled: bool) -> Denoiser:
     rng = np.random.default_rng(seed)
     begun, losses = time.monotonic(), []
     for step in range(steps):
-        length = (512, 512, 1024)[step % 3]
+        length = stage(step / steps)[step % 3]
         count = 3072 // length
         makers = [MAKERS[TASKS[(step + i) % 3]] for i in range(count)]
         puzzles = [make(length, rng) for make in makers]
