@@ -290,6 +290,10 @@ def test_long(call: Call, fake: Path, human: Path, tmp_path: Path) -> None:
     assert code == 0 and "slice of 32 tokens" in out and "Whole slices" in out
     assert results["figures"]["samples"]["slices"] == [4, 3] and results["figures"]["cut"] == 0.5
     assert len(texts.read_text().splitlines()) == 2
+    # An end at the 124th of 128 tokens: what lies behind it makes the second slice whole.
+    for more, slices in (["--slice", 63], [2, 1]), (["--slice", 63, "--past-ends"], [2, 2]):
+        _, results, _, _ = call("long", fake, *rest, *more)
+        assert results["figures"]["samples"]["slices"] == slices
 
 
 def test_a_program_that_fails_is_quoted(call: Call, tmp_path: Path) -> None:

@@ -24,12 +24,13 @@ NEEDED += ("eos_token", "levels", "budget")
 
 @dataclass(frozen=True)
 class Sample:
-    """A generated text, its tokens up to the first end, and whether there was an end."""
+    """A generated text, its tokens up to the first end, whether there was an end, and all tokens but ends."""
 
     seed: int
     text: str
     tokens: list[int]
     cut: bool
+    whole: list[int]
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,8 @@ class Drdiff:
         end = self.config["eos_token"]
         cut = end in tokens
         kept = tokens[: tokens.index(end)] if cut else tokens
-        return Sample(field_of(value, "seed", record), field_of(value, "text", record), kept, cut)
+        whole = [token for token in tokens if token != end]
+        return Sample(field_of(value, "seed", record), field_of(value, "text", record), kept, cut, whole)
 
     def bound(self, text: Path, seed: int, budget: float, length: int, windows: int, draws: int) -> dict[str, Any]:
         """What `eval` says of the likelihood of a text."""

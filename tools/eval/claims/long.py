@@ -70,6 +70,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     read.human(parser)
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--slice", type=int, default=512, help="tokens a slice")
+    parser.add_argument("--past-ends", action="store_true", help="slices of all tokens, past the end of the text too")
     parser.add_argument("--texts", type=Path, required=True, help=".jsonl for the texts, for judge.py --slice")
 
 
@@ -97,7 +98,8 @@ def run(options: argparse.Namespace, drdiff: Drdiff) -> dict[str, Any]:
     for seed in seeds:
         made = drdiff.generate(seed, options.length, options.steps, prompt=options.prompt)
         samples += made.samples
-        curves.append(slicer.curve(made.samples[0].tokens))
+        sample = made.samples[0]
+        curves.append(slicer.curve(sample.whole if options.past_ends else sample.tokens))
         made.record["slices"] = curves[-1]
         write(options.texts, samples)
     cut = sum(one.cut for one in samples) / len(samples)
