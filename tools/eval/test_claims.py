@@ -294,6 +294,8 @@ def test_long(call: Call, fake: Path, human: Path, tmp_path: Path) -> None:
     for more, slices in (["--slice", 63], [2, 1]), (["--slice", 63, "--past-ends"], [2, 2]):
         _, results, _, _ = call("long", fake, *rest, *more)
         assert results["figures"]["samples"]["slices"] == slices
+        lengths = [json.loads(line)["tokens"] for line in texts.read_text().splitlines()]
+        assert [length // 63 for length in lengths] == slices, "the texts are those that were sliced"
 
 
 def test_a_program_that_fails_is_quoted(call: Call, tmp_path: Path) -> None:

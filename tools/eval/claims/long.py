@@ -2,11 +2,12 @@
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from claims import options as read
-from claims.binary import Drdiff
+from claims.binary import Drdiff, Sample
 from claims.sample import check_texts, write
 from claims.tables import percent, shown, spread, table
 from figures import diversity, entropy, trend
@@ -50,6 +51,10 @@ class Slicer:
     def curve(self, tokens: Sequence[int]) -> Curve:
         """Figures of each whole slice. Entropy is of tokens; the others are of the words of the slice's text."""
         return [self.judge(tokens[at : at + self.size]) for at in range(0, len(tokens) - self.size + 1, self.size)]
+
+    def past_ends(self, sample: Sample) -> Sample:
+        """The sample with all its tokens for its text."""
+        return replace(sample, tokens=sample.whole, text=self.tokenizer.decode(list(sample.whole)))
 
     def judge(self, tokens: Sequence[int]) -> dict[str, float | None]:
         """One slice."""
@@ -97,9 +102,9 @@ def run(options: argparse.Namespace, drdiff: Drdiff) -> dict[str, Any]:
     samples, curves = [], []
     for seed in seeds:
         made = drdiff.generate(seed, options.length, options.steps, prompt=options.prompt)
-        samples += made.samples
-        sample = made.samples[0]
-        curves.append(slicer.curve(sample.whole if options.past_ends else sample.tokens))
+        sample = slicer.past_ends(made.samples[0]) if options.past_ends else made.samples[0]
+        samples.append(sample)
+        curves.append(slicer.curve(sample.tokens))
         made.record["slices"] = curves[-1]
         write(options.texts, samples)
     cut = sum(one.cut for one in samples) / len(samples)
