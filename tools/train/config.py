@@ -1,5 +1,6 @@
 """The models that are trained: sizes, and the variants that are held against each other."""
 
+import argparse
 from dataclasses import dataclass, field
 
 from batch import DENSE, Shape
@@ -37,6 +38,22 @@ class Recipe:
 
 
 PATTERNS = ("dense", "longformer", "hsa")
+
+
+def parse_patterns(text: str) -> list[str]:
+    """Names of patterns, as an argument."""
+    for name in text.split(","):
+        if name not in PATTERNS:
+            raise argparse.ArgumentTypeError(f"{name!r}: expected some of {', '.join(PATTERNS)}")
+    return text.split(",")
+
+
+def parse_lengths(text: str) -> list[int]:
+    """Lengths of texts, as an argument."""
+    for part in text.split(","):
+        if not part.isascii() or not part.isdigit() or int(part) == 0:
+            raise argparse.ArgumentTypeError(f"{part!r}: expected lengths in tokens, such as 1024,2048")
+    return [int(part) for part in text.split(",")]
 
 
 def level_of(pattern: str, length: int) -> Level:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from batch import Shape
-from config import PATTERNS, level_of, variant
+from config import PATTERNS, level_of, parse_lengths, parse_patterns, variant
 from files import replace_file
 from run import Run
 
@@ -39,8 +39,8 @@ def main() -> int:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="JSON to write")
-    parser.add_argument("--lengths", default="1024,2048,4096,8192")
-    parser.add_argument("--patterns", default=",".join(PATTERNS))
+    parser.add_argument("--lengths", type=parse_lengths, default="1024,2048,4096,8192")
+    parser.add_argument("--patterns", type=parse_patterns, default=",".join(PATTERNS))
     parser.add_argument("--size", default="base")
     parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--compiled", action="store_true")
@@ -53,8 +53,8 @@ def main() -> int:
         return 0
     rows = []
     print("| length | pattern | s a step (least .. most) | peak MiB |\n|---|---|---|---|")
-    for length in map(int, options.lengths.split(",")):
-        for pattern in options.patterns.split(","):
+    for length in options.lengths:
+        for pattern in options.patterns:
             shared = ["--size", options.size, "--steps", str(options.steps), "--threads", str(options.threads)]
             command = [sys.executable, __file__, "--out", str(options.out), "--one", pattern, str(length), *shared]
             answer = subprocess.run(

@@ -1,11 +1,7 @@
-"""Tasks that need reach: each text holds its own answer, far away; accuracy by distance, for three patterns.
-
-* recall: pairs (key, value) among filler, and questions whose value is hidden;
-* copy: a marked run of symbols that stands a second time, hidden, behind its mark;
-* infill: a text that stands twice, the second time with holes, as two versions of one document would.
+"""Tasks that need reach, by `puzzles.py`: accuracy by distance, for three patterns.
 
 The model is the denoiser at pure noise: hidden positions to be filled, the rest clean. One small model a pattern learns
-all three tasks, on 64 symbols at first and on 512 and 1,024 in the end; longer texts are new to it.
+all three tasks, on 64 symbols at first and on up to 2,048 in the end; longer texts are new to it.
 """
 
 import argparse
@@ -13,7 +9,8 @@ import json
 import math
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -23,88 +20,25 @@ from torch import Tensor
 
 from batch import Noise
 from bound import pattern_of
-from config import PATTERNS, Recipe, base, level_of
+from config import LEVELS, PATTERNS, Recipe, base, level_of, parse_lengths, parse_patterns
 from files import InputError, replace_file
+from initial import match
 from losses import Weights, start
 from model import Config, Denoiser
 from pattern import Level
+from puzzles import MAKERS, SHORTEST, VOCAB, Puzzle
 from run import Draw, Run
 from schedule import HIGH
 
-VOCAB = 256
-ASK, MARK = 1, 8  # symbols 1..7 are asked with, 8..15 mark runs
-KEYS, VALUES, FILLER = 16, 80, 144  # first symbol of each kind
-TASKS = ("recall", "copy", "infill")
 BINS = (0, 128, 512, 1024, 2048, 4096, 8192, 16385)
-RUN = 16
-DOCUMENT = 96
-
-
-@dataclass
-class Puzzle:
-    """Symbols [N], which are hidden, and how far the nearest copy of each answer is."""
-
-    text: np.ndarray
-    hidden: np.ndarray
-    distance: np.ndarray
-
-
-def filler(length: int, rng: np.random.Generator) -> np.ndarray:
-    """Symbols that say nothing."""
-    return rng.integers(FILLER, VOCAB, length)
-
-
-def slots(length: int, size: int, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Starts of `count` places of `size` symbols that do not overlap, in random order."""
-    return rng.permutation(length // size)[:count] * size
-
-
-def recall(length: int, rng: np.random.Generator) -> Puzzle:
-    """Sixteen pairs, fewer in a short text, and a question for each, all anywhere."""
-    pairs = min(16, length // 16)
-    text, hidden, distance = filler(length, rng), np.zeros(length, bool), np.zeros(length, int)
-    places = slots(length, 4, 2 * pairs, rng)
-    keys = KEYS + rng.permutation(VALUES - KEYS)[:pairs]
-    values = rng.integers(VALUES, FILLER, pairs)
-    for told, asked, key, value in zip(places[:pairs], places[pairs:], keys, values, strict=True):
-        text[told : told + 3] = ASK + 1, key, value
-        text[asked : asked + 3] = ASK, key, value
-        hidden[asked + 2], distance[asked + 2] = True, abs(asked - told)
-    return Puzzle(text, hidden, distance)
-
-
-def copy(length: int, rng: np.random.Generator) -> Puzzle:
-    """Four marked runs, shorter in a short text, each a second time anywhere."""
-    text, hidden, distance = filler(length, rng), np.zeros(length, bool), np.zeros(length, int)
-    size = min(RUN, length // 16)
-    places = slots(length, size + 1, 8, rng)
-    marks = MARK + rng.permutation(8)[:4]
-    for told, asked, mark in zip(places[:4], places[4:], marks, strict=True):
-        run = rng.integers(KEYS, FILLER, size)
-        for place in (told, asked):
-            text[place], text[place + 1 : place + 1 + size] = mark, run
-        hidden[asked + 1 : asked + 1 + size], distance[asked + 1 : asked + 1 + size] = True, abs(asked - told)
-    return Puzzle(text, hidden, distance)
-
-
-def infill(length: int, rng: np.random.Generator) -> Puzzle:
-    """A document twice, three tenths of the second one hidden."""
-    text, hidden, distance = filler(length, rng), np.zeros(length, bool), np.zeros(length, int)
-    size = min(DOCUMENT, length // 4)
-    told, asked = slots(length, size, 2, rng)
-    text[told : told + size] = text[asked : asked + size] = rng.integers(KEYS, FILLER, size)
-    holes = asked + np.flatnonzero(rng.random(size) < 0.3)
-    hidden[holes], distance[holes] = True, abs(asked - told)
-    return Puzzle(text, hidden, distance)
-
-
-MAKERS = {"recall": recall, "copy": copy, "infill": infill}
+TOKENS = 3072  # a step
+RATES = 0.004, 0.01  # of AdamW and Muon
 
 
 def config() -> Config:
     """0.3 million parameters; no routing, which is not what is asked here."""
-    sizes = {"model_dim": 64, "heads": 2, "layers": 3, "time_dim": 16, "expert_widths": [128], "top_k": 1}
-    return base("small", VOCAB) | sizes
+    sizes = {"model_dim": 64, "heads": 4, "layers": 4, "time_dim": 16, "expert_widths": [128], "top_k": 1}
+    return base("small", VOCAB) | sizes | {"rotary_dim": 8}
 
 
 def draw(puzzles: list[Puzzle], level: Level, dim: int) -> Draw:
@@ -113,31 +47,53 @@ def draw(puzzles: list[Puzzle], level: Level, dim: int) -> Draw:
     count, length = text.shape
     noise = Noise(torch.full((count,), HIGH), torch.zeros(count, length, dim), ~hidden, hidden)
     pattern = pattern_of(level, length)
-    weight = torch.full((count,), 1.0) / hidden.sum()
+    weight = 1.0 / (count * hidden.sum(1))
     return Draw(text, noise, weight, pattern, level["anchors"], np.zeros(count, dtype=bool))
 
 
 def stage(progress: float) -> tuple[int, ...]:
-    """Lengths by progress: what is met at once on long texts is never found there, so short ones come first."""
-    return (64, 64, 64) if progress < 0.5 else (128, 256, 256) if progress < 0.75 else (512, 512, 1024)
+    """Lengths by progress of the later part: each pattern meets longer texts little by little."""
+    stages = ((128, 256), (256, 512), (512, 1024), (512, 1024, 2048))
+    return stages[int(np.searchsorted((0.2, 0.45, 0.7), progress, "right"))]
 
 
-def learn(kind: str, steps: int, seed: int, compiled: bool) -> Denoiser:
-    """A model of one pattern, all tasks mixed."""
-    recipe = Recipe((), Weights(anchor=0.0, balance=0.0, share=0.0), masked=True, sas=False)
-    run = Run(config(), recipe, seed, (2e-3, 0.02), "cpu", compiled)
-    rng = np.random.default_rng(seed)
-    begun, losses = time.monotonic(), []
+def train(
+    run: Run, level: Callable[[int], Level], lengths: Callable[[float], tuple[int, ...]], steps: int, cool: bool
+) -> None:
+    """Steps of one pattern, all tasks mixed; the same texts whatever the pattern."""
+    rng = np.random.default_rng(run.step)
+    makers = list(MAKERS.values())
+    since, losses = time.monotonic(), []
     for step in range(steps):
-        length = stage(step / steps)[step % 3]
-        count = 3072 // length
-        makers = [MAKERS[TASKS[(step + i) % 3]] for i in range(count)]
-        puzzles = [make(length, rng) for make in makers]
-        losses.append(run.apply(draw(puzzles, level_of(kind, length), 32), step / steps)["loss"])
+        now = lengths(step / steps)
+        length = now[step % len(now)]
+        which = rng.integers(len(makers), size=max(TOKENS // length, 2))
+        puzzles = [makers[i](length, rng) for i in which]
+        losses.append(run.apply(draw(puzzles, level(length), 32), cool * step / steps)["loss"])
         if (step + 1) % 100 == 0:
-            spent = time.monotonic() - begun
-            print(f"{kind}: step {step + 1}, loss {np.mean(losses[-100:]):.3f}, {spent:.0f} s", file=sys.stderr)
-    return run.average
+            spent = time.monotonic() - since
+            print(f"step {step + 1}, loss {np.mean(losses[-100:]):.3f}, {spent:.0f} s", file=sys.stderr)
+
+
+def begun(path: Path, steps: int, seed: int, compiled: bool) -> Run:
+    """The common start: on 64 and 128 symbols every pattern is dense, so it is trained once and kept."""
+    recipe = Recipe((), Weights(anchor=0.0, balance=0.0, share=0.0), masked=True, sas=False)
+    run = Run(config(), recipe, seed, RATES, "cpu", compiled)
+    match(run.model)
+    if path.exists():
+        run.restore(path)
+        if run.step != steps:
+            raise InputError(f"{path}: {run.step} steps, expected {steps} (--start-steps), or another --start")
+    else:
+        short = partial(level_of, "dense")
+        train(run, short, lambda progress: (64,) if progress < 0.8 else (64, 128), steps, cool=False)
+        run.save(path)
+    return run
+
+
+def forced(kind: str, least: int, length: int) -> Level:
+    """A pattern's level at a length, or at the least that is allowed."""
+    return level_of(kind, max(length, least))
 
 
 @torch.no_grad()
@@ -150,34 +106,59 @@ def right(model: Denoiser, puzzle: Puzzle, level: Level) -> Tensor:
     return model.logits(h, skip, model.table()).argmax(-1) == batch.text[0][rows]
 
 
-def measure(kind: str, model: Denoiser, lengths: list[int], count: int, seed: int) -> list[dict[str, object]]:
-    """Accuracy by task, length and distance, with its standard error."""
+def measure(
+    model: Denoiser, level: Callable[[int], Level], lengths: list[int], count: int, seed: int
+) -> list[dict[str, object]]:
+    """Accuracy by task, length and distance, with its standard error over texts."""
     rows: list[dict[str, object]] = []
     for length in lengths:
-        for task in TASKS:
+        for task in MAKERS:
             rng = np.random.default_rng([seed, length])
-            hits: list[list[float]] = [[] for _ in BINS[1:]]
-            for _ in range(count):
-                puzzle = MAKERS[task](length, rng)
-                found = right(model, puzzle, level_of(kind, length))
-                for distance, hit in zip(puzzle.distance[puzzle.hidden], found.tolist(), strict=True):
-                    hits[np.searchsorted(BINS, distance, "right") - 1].append(hit)
-            for (low, high), values in zip(pairwise(BINS), hits, strict=True):
-                if values:
-                    p = float(np.mean(values))
-                    error = math.sqrt(p * (1 - p) / len(values))
-                    row = {"pattern": kind, "task": task, "length": length, "from": low, "to": high}
-                    rows.append(row | {"accuracy": round(p, 4), "error": round(error, 4), "count": len(values)})
+            puzzles = [MAKERS[task](length, rng) for _ in range(count)]
+            hits = [right(model, puzzle, level(length)).numpy() for puzzle in puzzles]
+            for low, high in pairwise(BINS):
+                far = [
+                    (puzzle.distance[puzzle.hidden] >= low) & (puzzle.distance[puzzle.hidden] < high)
+                    for puzzle in puzzles
+                ]
+                asked = np.array([some.sum() for some in far])
+                if asked.sum():
+                    found = np.array([hit[some].sum() for hit, some in zip(hits, far, strict=True)])
+                    accuracy = found.sum() / asked.sum()
+                    error = math.sqrt(np.square(found - accuracy * asked).sum()) / asked.sum()
+                    row = {"task": task, "length": length, "from": low, "to": high}
+                    rows.append(row | {"accuracy": accuracy, "error": error, "count": int(asked.sum())})
     return rows
+
+
+def table(rows: list[dict[str, object]]) -> str:
+    """Markdown: percent right by pattern, length and distance, a table a task."""
+    bins = list(pairwise(BINS))
+    lines = []
+    for task in MAKERS:
+        heads = [f"{low:,} to {min(high, 16384):,}" for low, high in bins]
+        lines += [f"| {task} | symbols | " + " | ".join(heads) + " |", "|---" * 2 + "|--:" * len(bins) + "|"]
+        of = [row for row in rows if row["task"] == task]
+        for kind, length in dict.fromkeys((row["pattern"], row["length"]) for row in of):
+            here = {row["from"]: row["accuracy"] for row in of if (row["pattern"], row["length"]) == (kind, length)}
+            cells = [f"{100 * float(str(here[low])):.0f}" if low in here else "" for low, _ in bins]
+            lines.append(f"| {kind} | {length:,} | " + " | ".join(cells) + " |")
+        lines.append("")
+    return "\n".join(lines)
 
 
 def main() -> int:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="JSON to write")
-    parser.add_argument("--patterns", default=",".join(PATTERNS))
-    parser.add_argument("--steps", type=int, default=3000)
-    parser.add_argument("--lengths", default="1024,2048,4096,8192,16384")
+    parser.add_argument("--patterns", type=parse_patterns, default=",".join(PATTERNS))
+    parser.add_argument("--start", type=Path, required=True, help="common start, trained and written if there is none")
+    parser.add_argument("--start-steps", type=int, default=2000)
+    parser.add_argument("--steps", type=int, default=4000)
+    parser.add_argument("--lengths", type=parse_lengths, default="1024,2048,4096,8192,16384")
+    parser.add_argument(
+        "--level-from", type=int, default=1, metavar="N", help="short texts too get the level of N tokens"
+    )
     parser.add_argument("--dense-limit", type=int, default=4096, help="dense attention holds N x N numbers a head")
     parser.add_argument("--count", type=int, default=24, help="texts a task and length")
     parser.add_argument("--seed", type=int, default=0)
@@ -185,19 +166,30 @@ def main() -> int:
     parser.add_argument("--eager", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    lengths = [int(length) for length in options.lengths.split(",")]
     rows: list[dict[str, object]] = []
     try:
-        for kind in options.patterns.split(","):
-            if kind not in PATTERNS:
-                raise InputError(f"--patterns: {kind!r}: expected {', '.join(PATTERNS)}")
-            model = learn(kind, options.steps, options.seed, not options.eager)
-            within = [length for length in lengths if kind != "dense" or length <= options.dense_limit]
-            rows += measure(kind, model, within, options.count, options.seed)
+        longest = LEVELS[-1]["max_length"]
+        for length in options.lengths:
+            if not SHORTEST <= length <= longest:
+                raise InputError(f"--lengths: {length}: expected {SHORTEST} to {longest}")
+        if not 1 <= options.level_from <= longest:
+            raise InputError(f"--level-from: {options.level_from}: expected 1 to {longest}")
+        for path in (options.start, options.out):
+            if not path.absolute().parent.is_dir():
+                raise InputError(f"{path}: its folder does not exist")
+        for kind in options.patterns:
+            run = begun(options.start, options.start_steps, options.seed, not options.eager)
+            level = partial(forced, kind, options.level_from)
+            print(f"{kind}: {options.steps} steps", file=sys.stderr)
+            train(run, level, stage, options.steps, cool=True)
+            within = [length for length in options.lengths if kind != "dense" or length <= options.dense_limit]
+            found = measure(run.average, level, within, options.count, options.seed)
+            rows += [{"pattern": kind} | row for row in found]
             replace_file(options.out, (json.dumps(rows, indent=1) + "\n").encode())
     except (InputError, OSError) as error:
         print(f"tasks: {error}", file=sys.stderr)
         return 1
+    print(table(rows))
     return 0
 
 
