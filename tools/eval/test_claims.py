@@ -257,6 +257,13 @@ def test_steps(call: Call, fake: Path, human: Path) -> None:
     )
 
 
+def test_steps_of_one_method(call: Call, fake: Path, human: Path) -> None:
+    code, results, _, _ = call(
+        "steps", fake, "--human", human, "--methods", "multistep", "--steps", "1", "--length", 64
+    )
+    assert code == 0 and list(results["figures"]["grid"]) == ["first-order", "multistep"]
+
+
 def test_budget(call: Call, fake: Path, human: Path) -> None:
     code, results, out, _ = call("budget", fake, "--human", human, "--budgets", "0.5,1", "--seeds", "1,2")
     assert code == 0 and "experts at 0.5" in out
@@ -330,6 +337,7 @@ def test_what_cannot_be_used_is_refused(call: Call, fake: Path, human: Path, tmp
         ("speed", fake, ["--steps", "0"], "--steps: 0 is less than 1"),
         ("steps", fake, ["--human", tmp_path / "none"], "No such file"),
         ("steps", fake, ["--human", human, "--guidance", "0"], "--guidance: 0.0"),
+        ("steps", fake, ["--human", human, "--methods", "euler"], "--methods: 'euler' is none of ancestral"),
         ("steps", fake, ["--human", human, "--length", "9999", "--steps", "1"], "are needed beside the samples"),
         ("budget", fake, ["--human", human, "--budgets", "0,1"], "--budgets: 0 is not above 0"),
         ("long", fake, ["--human", human, "--texts", tmp_path / "a.txt"], "not a .jsonl file"),

@@ -2,13 +2,13 @@
 
 import argparse
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TypeVar
 
 from texts import InputError
 
-T = TypeVar("T", int, float)
+T = TypeVar("T", int, float, str)
 
 
 def whole(source: str, name: str, least: int) -> int:
@@ -47,6 +47,19 @@ def counts(options: argparse.Namespace, name: str, least: int = 1) -> list[int]:
     """Whole numbers under an option."""
     flag = f"--{name.replace('_', '-')}"
     return listed(getattr(options, name), flag, lambda part: whole(part, flag, least))
+
+
+def chosen(options: argparse.Namespace, name: str, known: Collection[str]) -> list[str]:
+    """Some of the names that are known."""
+    flag = f"--{name.replace('_', '-')}"
+
+    def one(part: str) -> str:
+        """A known name."""
+        if part not in known:
+            raise InputError(f"{flag}: {part!r} is none of {', '.join(known)}")
+        return part
+
+    return listed(getattr(options, name), flag, one)
 
 
 def check(options: argparse.Namespace, **least: int) -> None:

@@ -28,6 +28,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Options of this claim."""
     read.texts(parser, length=256, count=4)
     read.human(parser)
+    parser.add_argument("--methods", default=",".join(METHODS), help=f"comma-separated; {REFERENCE} comes in any case")
     parser.add_argument("--steps", default="5,10,15,20,30,50,100,200", help="numbers of steps, comma-separated")
     parser.add_argument("--reference", type=int, default=100, help=f"steps of {REFERENCE} to hold the others against")
     parser.add_argument("--guidance", type=float, default=0.5, help=f"strength in {ANCHORED}")
@@ -62,9 +63,12 @@ def run(options: argparse.Namespace, drdiff: Drdiff) -> dict[str, Any]:
     read.check_guidance(options, above=0.0)
     steps = sorted({*read.counts(options, "steps"), options.reference})
     seeds = read.counts(options, "seeds", least=0)
+    methods = {*read.chosen(options, "methods", METHODS), REFERENCE}
     jury = Jury(options.human)
     grid: dict[str, dict[int, Any]] = {}
     for name, (method, anchored) in METHODS.items():
+        if name not in methods:
+            continue
         grid[name] = {}
         for step in steps:
             judged = []
