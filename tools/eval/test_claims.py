@@ -16,7 +16,7 @@ from claims import flops, judging, scaling, speed, steps
 from claims.binary import Drdiff, found, read_config
 from claims.long import summed
 from claims.options import counts
-from claims.tables import gather, shown, spread, table
+from claims.tables import gather, mean_shown, shown, spread, table
 from claims.timing import Timing
 from texts import InputError
 
@@ -262,6 +262,17 @@ def test_steps_of_one_method(call: Call, fake: Path, human: Path) -> None:
         "steps", fake, "--human", human, "--methods", "multistep", "--steps", "1", "--length", 64
     )
     assert code == 0 and list(results["figures"]["grid"]) == ["first-order", "multistep"]
+
+
+def test_seed_by_seed() -> None:
+    def cell(*values: float | None) -> dict[str, dict[str, object]]:
+        """The same values for every figure."""
+        return {name: spread(values) for name in steps.PAIRED}
+
+    over = steps.paired(cell(110.0, 99.0, None), cell(100.0, 90.0, 80.0))
+    assert over["entropy_ratio"]["each"] == [pytest.approx(1.1), pytest.approx(1.1), None]
+    assert mean_shown(spread([0.9, 1.1, None])) == "1.00 ± 0.100"
+    assert mean_shown(spread([2.0])) == "2.00"
 
 
 def test_budget(call: Call, fake: Path, human: Path) -> None:

@@ -1,5 +1,6 @@
 """Aggregation over seeds and Markdown tables."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,6 +24,12 @@ def gather(rows: Sequence[dict[str, float | None]]) -> dict[str, Figure]:
 def shown(figure: Figure) -> str:
     """Mean and standard deviation."""
     return cell(figure["mean"], figure["sd"])
+
+
+def mean_shown(figure: Figure) -> str:
+    """Mean and its standard error."""
+    count = sum(value is not None for value in figure["each"])
+    return cell(figure["mean"], None if figure["sd"] is None else figure["sd"] / math.sqrt(count))
 
 
 def percent(value: float | None) -> str:
