@@ -27,6 +27,18 @@ class Sparse:
         """The pattern of an `hsa` level."""
         return Sparse(level["window"], tuple((r, k) for r, k in level["dilations"]), level["anchors"])
 
+    def parts(self) -> list[tuple[int, int]]:
+        """(stride, block) of the local part and of each dilation."""
+        return [(1, max(self.window, 1)), *self.dilations]
+
+    def padded(self, text: int) -> int:
+        """Positions that the blocks cover: whole ones of every part."""
+        return text + -text % math.lcm(*(stride * block for stride, block in self.parts()))
+
+    def pays(self, text: int) -> bool:
+        """Whether the blocks hold fewer scores than the whole matrix."""
+        return self.padded(text) * (self.anchors + sum(3 * block for _, block in self.parts())) < text**2
+
 
 def widen(x: Tensor) -> Tensor:
     """At least f32."""
@@ -82,8 +94,7 @@ def sparse(query: Tensor, key: Tensor, value: Tensor, pattern: Sparse) -> Tensor
     anchors, text = pattern.anchors, query.shape[2] - pattern.anchors
     scale = query.shape[-1] ** -0.5
     top = torch.softmax(widen(query[:, :, :anchors] @ key.transpose(-1, -2)) * scale, -1).to(value.dtype) @ value
-    parts = [(1, max(pattern.window, 1)), *pattern.dilations]
-    padding = -text % math.lcm(*(stride * block for stride, block in parts))
+    parts, padding = pattern.parts(), pattern.padded(text) - text
     q, k, v = (F.pad(x[:, :, anchors:], (0, 0, 0, padding)) for x in (query, key, value))
     scores = [widen(q @ key[:, :, :anchors].transpose(-1, -2)) * scale]
     for part, (stride, block) in enumerate(parts):

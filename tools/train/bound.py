@@ -1,7 +1,7 @@
 """A bound on the negative log-likelihood of held-out text, for every variant: nats a token.
 
 Diffusion models: prior + 1/2 integral of exp(-gamma) E|e - x0|^2 d gamma + reconstruction (Kingma et al. 2021, as
-`drdiff eval` computes it). Masked models: the expectation of cross-entropy over the share hidden, divided by that share.
+`drdiff eval` computes it). Masked models: the expectation of cross-entropy over the share hidden, over that share.
 """
 
 import argparse
@@ -50,8 +50,8 @@ def windows(tokens: np.ndarray, length: int, count: int) -> Tensor:
 
 def pattern_of(level: Level, length: int) -> Tensor | Sparse:
     """Blocks where the pattern is sparse and the text long enough for them to pay."""
-    sparse = level["pattern"] == "hsa" and length >= 1024
-    return Sparse.of(level) if sparse else visible(level, length)
+    sparse = Sparse.of(level) if level["pattern"] == "hsa" else None
+    return sparse if sparse and sparse.pays(length) else visible(level, length)
 
 
 @torch.no_grad()

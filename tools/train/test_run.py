@@ -42,6 +42,13 @@ def test_blocks_give_what_the_mask_gives(text: int, dilations: list[list[int]]) 
         assert torch.allclose(a, b, atol=1e-12)
 
 
+def test_blocks_pay_where_they_hold_fewer_scores() -> None:
+    wide = Sparse(128, ((16, 32), (64, 32), (256, 32)), 64)
+    assert wide.padded(1024) == 8192  # whole blocks of 32 at a stride of 256
+    assert [wide.pays(text) for text in (1024, 2048, 4096, 8192)] == [False, False, True, True]
+    assert Sparse(128, ((16, 32),), 16).pays(1024)
+
+
 @pytest.mark.parametrize("shape", [(30, 60), (20, 60)])
 def test_orthogonal_brings_singular_values_near_one(shape: tuple[int, int]) -> None:
     torch.manual_seed(0)
