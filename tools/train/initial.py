@@ -22,13 +22,17 @@ LEVEL = 0.5
 MATCH, PASS, TIED = 1.5, 2.0, 4.0
 
 
+def placed(heads: int) -> tuple[int, ...]:
+    """The offset that each of the first heads starts at; the others start without a place."""
+    return OFFSETS[: 2 * heads // 3]
+
+
 @torch.no_grad()
 def begin(model: Denoiser) -> None:
     """Opens every layer's gates and turns heads to neighbours, by the rotation of queries against keys."""
     config = model.config
     d, heads, half = config["model_dim"], config["heads"], config["rotary_dim"] // 2
     size = d // heads
-    placed = OFFSETS[: 2 * heads // 3]
     for index, layer in enumerate(model.layers):
         shift, _, gate, _, _, second_gate = model.modulation.bias[6 * d * index : 6 * d * (index + 1)].view(6, d)
         gate.fill_(1.0)
@@ -37,7 +41,7 @@ def begin(model: Denoiser) -> None:
         direction /= direction.norm()
         constant = LEVEL * math.sqrt(d)
         shift.copy_(constant * direction)
-        for head, offset in enumerate(placed):
+        for head, offset in enumerate(placed(heads)):
             rows = slice(head * size, (head + 1) * size)
             query, key = (getattr(layer.attention, name).weight[rows] for name in ("query", "key"))
             query *= REMAINDER
@@ -59,7 +63,7 @@ def match(model: Denoiser) -> None:
     size = d // heads
     for layer in model.layers:
         attention = layer.attention
-        for head in range(2 * heads // 3, heads):
+        for head in range(len(placed(heads)), heads):
             rows = slice(head * size, (head + 1) * size)
             content = slice(head * size + still, (head + 1) * size)
             attention.query.weight[content] *= MATCH

@@ -57,7 +57,7 @@ def again(puzzle: Puzzle, symbols: np.ndarray, holes: np.ndarray, places: np.nda
     """Symbols [S] at places [P], hidden at holes [P, S]; answers are at the nearest place that shows them."""
     for place, row in zip(places, holes, strict=True):
         here = slice(place, place + len(symbols))
-        away = np.where(holes, VOCAB * len(puzzle.text), np.abs(places - place)[:, None]).min(0)
+        away = np.where(holes, len(puzzle.text), np.abs(places - place)[:, None]).min(0)
         puzzle.text[here], puzzle.hidden[here], puzzle.distance[here] = symbols, row, np.where(row, away, 0)
 
 

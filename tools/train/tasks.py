@@ -10,14 +10,16 @@ import math
 import sys
 import time
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from attention import Sparse
 from batch import Noise
 from bound import pattern_of
 from config import LEVELS, PATTERNS, Recipe, base, level_of, parse_lengths, parse_patterns
@@ -31,6 +33,7 @@ from run import Draw, Run
 from schedule import HIGH
 
 BINS = (0, 128, 512, 1024, 2048, 4096, 8192, 16385)
+Row = dict[str, Any]
 TOKENS = 3072  # a step
 RATES = 0.004, 0.01  # of AdamW and Muon
 
@@ -41,14 +44,19 @@ def config() -> Config:
     return base("small", VOCAB) | sizes | {"rotary_dim": 8}
 
 
-def draw(puzzles: list[Puzzle], level: Level, dim: int) -> Draw:
+def draw(puzzles: list[Puzzle], anchors: int, pattern: Tensor | Sparse, dim: int) -> Draw:
     """A batch: hidden rows are the absorbing state."""
     text, hidden = (torch.from_numpy(np.stack([getattr(p, name) for p in puzzles])) for name in ("text", "hidden"))
     count, length = text.shape
     noise = Noise(torch.full((count,), HIGH), torch.zeros(count, length, dim), ~hidden, hidden)
-    pattern = pattern_of(level, length)
     weight = 1.0 / (count * hidden.sum(1))
-    return Draw(text, noise, weight, pattern, level["anchors"], np.zeros(count, dtype=bool))
+    return Draw(text, noise, weight, pattern, anchors, np.zeros(count, dtype=bool))
+
+
+def seen(level: Callable[[int], Level], length: int) -> tuple[int, Tensor | Sparse]:
+    """Anchors and pattern at a length: dear to make as a matrix, the same for every text."""
+    here = level(length)
+    return here["anchors"], pattern_of(here, length)
 
 
 def stage(progress: float) -> tuple[int, ...]:
@@ -63,13 +71,15 @@ def train(
     """Steps of one pattern, all tasks mixed; the same texts whatever the pattern."""
     rng = np.random.default_rng(run.step)
     makers = list(MAKERS.values())
+    view = cache(partial(seen, level))
     since, losses = time.monotonic(), []
     for step in range(steps):
         now = lengths(step / steps)
         length = now[step % len(now)]
         which = rng.integers(len(makers), size=max(TOKENS // length, 2))
         puzzles = [makers[i](length, rng) for i in which]
-        losses.append(run.apply(draw(puzzles, level(length), 32), cool * step / steps)["loss"])
+        batch = draw(puzzles, *view(length), run.model.config["embedding_dim"])
+        losses.append(run.apply(batch, cool * step / steps)["loss"])
         if (step + 1) % 100 == 0:
             spent = time.monotonic() - since
             print(f"step {step + 1}, loss {np.mean(losses[-100:]):.3f}, {spent:.0f} s", file=sys.stderr)
@@ -97,25 +107,24 @@ def forced(kind: str, least: int, length: int) -> Level:
 
 
 @torch.no_grad()
-def right(model: Denoiser, puzzle: Puzzle, level: Level) -> Tensor:
+def right(model: Denoiser, puzzle: Puzzle, anchors: int, pattern: Tensor | Sparse) -> Tensor:
     """Which hidden positions are filled rightly."""
-    batch = draw([puzzle], level, model.config["embedding_dim"])
+    batch = draw([puzzle], anchors, pattern, model.config["embedding_dim"])
     hidden = model(start(model, batch.text, batch.noise, batch.anchors, batch.pattern))
     rows = batch.noise.absorbed[0]
     h, skip = (value[0, batch.anchors :][rows] for value in (hidden.h, hidden.skip))
     return model.logits(h, skip, model.table()).argmax(-1) == batch.text[0][rows]
 
 
-def measure(
-    model: Denoiser, level: Callable[[int], Level], lengths: list[int], count: int, seed: int
-) -> list[dict[str, object]]:
+def measure(model: Denoiser, level: Callable[[int], Level], lengths: list[int], count: int, seed: int) -> list[Row]:
     """Accuracy by task, length and distance, with its standard error over texts."""
-    rows: list[dict[str, object]] = []
+    rows: list[Row] = []
     for length in lengths:
+        view = seen(level, length)
         for task in MAKERS:
             rng = np.random.default_rng([seed, length])
             puzzles = [MAKERS[task](length, rng) for _ in range(count)]
-            hits = [right(model, puzzle, level(length)).numpy() for puzzle in puzzles]
+            hits = [right(model, puzzle, *view).numpy() for puzzle in puzzles]
             for low, high in pairwise(BINS):
                 far = [
                     (puzzle.distance[puzzle.hidden] >= low) & (puzzle.distance[puzzle.hidden] < high)
@@ -131,17 +140,19 @@ def measure(
     return rows
 
 
-def table(rows: list[dict[str, object]]) -> str:
+def table(rows: list[Row]) -> str:
     """Markdown: percent right by pattern, length and distance, a table a task."""
     bins = list(pairwise(BINS))
     lines = []
     for task in MAKERS:
         heads = [f"{low:,} to {min(high, 16384):,}" for low, high in bins]
         lines += [f"| {task} | symbols | " + " | ".join(heads) + " |", "|---" * 2 + "|--:" * len(bins) + "|"]
-        of = [row for row in rows if row["task"] == task]
-        for kind, length in dict.fromkeys((row["pattern"], row["length"]) for row in of):
-            here = {row["from"]: row["accuracy"] for row in of if (row["pattern"], row["length"]) == (kind, length)}
-            cells = [f"{100 * float(str(here[low])):.0f}" if low in here else "" for low, _ in bins]
+        found: dict[tuple[str, int], dict[int, float]] = {}
+        for row in rows:
+            if row["task"] == task:
+                found.setdefault((row["pattern"], row["length"]), {})[row["from"]] = row["accuracy"]
+        for (kind, length), here in found.items():
+            cells = [f"{100 * here[low]:.0f}" if low in here else "" for low, _ in bins]
             lines.append(f"| {kind} | {length:,} | " + " | ".join(cells) + " |")
         lines.append("")
     return "\n".join(lines)
@@ -166,7 +177,7 @@ def main() -> int:
     parser.add_argument("--eager", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    rows: list[dict[str, object]] = []
+    rows: list[Row] = []
     try:
         longest = LEVELS[-1]["max_length"]
         for length in options.lengths:
