@@ -54,7 +54,7 @@ class Slicer:
 
     def past_ends(self, sample: Sample) -> Sample:
         """The sample with all its tokens for its text."""
-        return replace(sample, tokens=sample.whole, text=self.tokenizer.decode(list(sample.whole)))
+        return replace(sample, tokens=sample.whole, text=self.tokenizer.decode(sample.whole))
 
     def judge(self, tokens: Sequence[int]) -> dict[str, float | None]:
         """One slice."""

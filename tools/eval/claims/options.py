@@ -43,15 +43,20 @@ def listed(source: str, name: str, one: Callable[[str], T]) -> list[T]:
     return values
 
 
+def flagged(name: str) -> str:
+    """An option as it is typed."""
+    return f"--{name.replace('_', '-')}"
+
+
 def counts(options: argparse.Namespace, name: str, least: int = 1) -> list[int]:
     """Whole numbers under an option."""
-    flag = f"--{name.replace('_', '-')}"
+    flag = flagged(name)
     return listed(getattr(options, name), flag, lambda part: whole(part, flag, least))
 
 
 def chosen(options: argparse.Namespace, name: str, known: Collection[str]) -> list[str]:
     """Some of the names that are known."""
-    flag = f"--{name.replace('_', '-')}"
+    flag = flagged(name)
 
     def one(part: str) -> str:
         """A known name."""
@@ -65,7 +70,7 @@ def chosen(options: argparse.Namespace, name: str, known: Collection[str]) -> li
 def check(options: argparse.Namespace, **least: int) -> None:
     """Options that argparse took for whole numbers are at least so large."""
     for name, bound in least.items():
-        whole(str(getattr(options, name)), f"--{name.replace('_', '-')}", bound)
+        whole(str(getattr(options, name)), flagged(name), bound)
 
 
 def check_guidance(options: argparse.Namespace, above: float) -> None:

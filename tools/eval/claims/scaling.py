@@ -6,7 +6,7 @@ from typing import Any
 from claims import flops
 from claims import options as read
 from claims.binary import Drdiff
-from claims.tables import gather, scientific, shown, spread, table
+from claims.tables import gather, over, scientific, shown, spread, table
 from claims.timing import time_steps
 from report import number
 from texts import InputError
@@ -58,14 +58,9 @@ def growth(rows: dict[int, Any]) -> dict[int, Any]:
         if len(lengths) < 2:
             continue
         first, last = (rows[length] for length in (lengths[0], lengths[-1]))
-        times = [
-            late / early if late and early else None
-            for late, early in zip(
-                last["microseconds_a_token"]["each"], first["microseconds_a_token"]["each"], strict=True
-            )
-        ]
+        late, early = (row["microseconds_a_token"]["each"] for row in (last, first))
         work = flops.total(last["flops"]) / lengths[-1] / (flops.total(first["flops"]) / lengths[0])
-        found[level] = {"from": lengths[0], "to": lengths[-1], "time": spread(times), "flops": work}
+        found[level] = {"from": lengths[0], "to": lengths[-1], "time": over(late, early), "flops": work}
     return found
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from claims import flops
 from claims import options as read
 from claims.binary import Drdiff
-from claims.tables import gather, scientific, shown, spread, table
+from claims.tables import gather, over, scientific, shown, spread, table
 from claims.timing import Timing, time_steps
 from texts import InputError
 
@@ -51,15 +51,14 @@ def compare(
         theirs.append(
             time_steps(other, seed, length, options.measured_steps, "first-order", FULL, prompt=options.prompt)
         )
-    totals = [(a.whole(options.steps), b.whole(options.dense_steps)) for a, b in zip(ours, theirs, strict=True)]
-    steps = [(a.step, b.step) for a, b in zip(ours, theirs, strict=True)]
+    total, dense_total = [one.whole(options.steps) for one in ours], [one.whole(options.dense_steps) for one in theirs]
     own = flops.step(drdiff.config, length, drdiff.config["budget"]["default"])
     full = flops.step(other.config, length, FULL)
     return {
-        "drdiff": {**gather([one.figures() for one in ours]), "total": spread([a for a, _ in totals]), "flops": own},
-        "dense": {**gather([one.figures() for one in theirs]), "total": spread([b for _, b in totals]), "flops": full},
-        "ratio": spread([b / a if a and b else None for a, b in totals]),
-        "step_ratio": spread([b / a if a and b else None for a, b in steps]),
+        "drdiff": {**gather([one.figures() for one in ours]), "total": spread(total), "flops": own},
+        "dense": {**gather([one.figures() for one in theirs]), "total": spread(dense_total), "flops": full},
+        "ratio": over(dense_total, total),
+        "step_ratio": over([one.step for one in theirs], [one.step for one in ours]),
         "flops_ratio": options.dense_steps * flops.total(full) / (options.steps * flops.total(own)),
         "step_flops_ratio": flops.total(full) / flops.total(own),
     }

@@ -7,7 +7,7 @@ from typing import Any
 from claims import options as read
 from claims.binary import Drdiff
 from claims.judging import QUALITY, Jury, legend, quality
-from claims.tables import Figure, gather, mean_shown, spread, table
+from claims.tables import Figure, gather, mean_shown, over, table
 
 ANCHORED = "multistep+anchors"
 # The solver, and whether anchors guide it.
@@ -62,8 +62,7 @@ def smallest(cells: Mapping[int, Cell], reference: Cell, beside_human: bool = Fa
 
 def paired(cell: Cell, reference: Cell) -> dict[str, Figure]:
     """Figures over the reference's, seed by seed: the same seed begins with the same noise."""
-    pairs = {name: zip(cell[name]["each"], reference[name]["each"], strict=True) for name in PAIRED}
-    return {name: spread([a / b if a and b else None for a, b in both]) for name, both in pairs.items()}
+    return {name: over(cell[name]["each"], reference[name]["each"]) for name in PAIRED}
 
 
 def run(options: argparse.Namespace, drdiff: Drdiff) -> dict[str, Any]:
@@ -94,8 +93,8 @@ def run(options: argparse.Namespace, drdiff: Drdiff) -> dict[str, Any]:
         name: {rule: smallest(cells, reference, rule == BESIDE) for rule in (ALONE, BESIDE)}
         for name, cells in grid.items()
     }
-    over = {name: {step: paired(cell, reference) for step, cell in cells.items()} for name, cells in grid.items()}
-    return {"grid": grid, "over": over, "fewest": fewest, "reference": options.reference, "legend": legend(jury)}
+    ratios = {name: {step: paired(cell, reference) for step, cell in cells.items()} for name, cells in grid.items()}
+    return {"grid": grid, "over": ratios, "fewest": fewest, "reference": options.reference, "legend": legend(jury)}
 
 
 def markdown(figures: dict[str, Any]) -> list[str]:

@@ -16,6 +16,11 @@ def spread(values: Sequence[float | None]) -> Figure:
     return {"each": list(values), "mean": whole["mean"], "sd": whole["sd"]}
 
 
+def over(values: Sequence[float | None], others: Sequence[float | None]) -> Figure:
+    """The values over the others, seed by seed; none where either is missing or 0."""
+    return spread([a / b if a and b else None for a, b in zip(values, others, strict=True)])
+
+
 def gather(rows: Sequence[dict[str, float | None]]) -> dict[str, Figure]:
     """Each figure over the seeds."""
     return {name: spread([row[name] for row in rows]) for name in rows[0]}
@@ -28,8 +33,8 @@ def shown(figure: Figure) -> str:
 
 def mean_shown(figure: Figure) -> str:
     """Mean and its standard error."""
-    count = sum(value is not None for value in figure["each"])
-    return cell(figure["mean"], None if figure["sd"] is None else figure["sd"] / math.sqrt(count))
+    whole = summary(figure["each"])
+    return cell(whole["mean"], None if whole["sd"] is None else whole["sd"] / math.sqrt(whole["texts"]))
 
 
 def percent(value: float | None) -> str:
