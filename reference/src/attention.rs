@@ -1,6 +1,6 @@
 //! Hierarchical sparse attention (HSA): which positions see each other, and one softmax over those.
 
-use crate::{add_scaled, dot, log_sum_exp, row, row_mut};
+use crate::{add_scaled, dot, row, row_mut};
 
 /// Who sees whom, apart from the global positions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -78,11 +78,14 @@ pub fn attention(q: &[f64], k: &[f64], v: &[f64], dims: &Dims, mask: &Mask, scal
             for h in 0..heads {
                 let query = row(q, at(i, h), head_dim);
                 let scores: Vec<f64> = keys.iter().map(|&j| scale * dot(query, row(k, at(j, h), head_dim))).collect();
-                let total = log_sum_exp(&scores);
-                lse[at(i, h)] = total;
-                for (&j, score) in keys.iter().zip(&scores) {
-                    let weight = (score - total).exp();
-                    add_scaled(row_mut(&mut out, at(i, h), head_dim), weight, row(v, at(j, h), head_dim));
+                let top = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                // Divided by their sum: exp(score - lse) would be off by as much as the lse is rounded, which is all of
+                // it once scores reach 1e16.
+                let weights: Vec<f64> = scores.iter().map(|score| (score - top).exp()).collect();
+                let total: f64 = weights.iter().sum();
+                lse[at(i, h)] = top + total.ln();
+                for (&j, weight) in keys.iter().zip(&weights) {
+                    add_scaled(row_mut(&mut out, at(i, h), head_dim), weight / total, row(v, at(j, h), head_dim));
                 }
             }
         }
@@ -140,6 +143,17 @@ mod tests {
         let got = attention(&q, &k, &[1.0; 96], &dims, &mask, 1e4);
         assert_close(&got.out, &[1.0; 96], 1e-10);
         assert!(got.lse.iter().all(|lse| lse.is_finite()));
+    }
+
+    #[test]
+    fn equal_keys_weigh_the_same_however_large_their_score() {
+        let dims = Dims { batch: 1, rows: 4, heads: 1, head_dim: 1 };
+        let mask = Mask { lengths: &[4], globals: &[], pattern: &DENSE };
+        for score in [1.0, 4096.0, 1e6, 1e13, 1e15, 1e300] {
+            let got = attention(&[1.0; 4], &[score; 4], &[1.0, 2.0, 3.0, 6.0], &dims, &mask, 1.0);
+            assert_eq!(got.out, [3.0; 4], "{score}");
+            assert_close(&got.lse, &[score + 4f64.ln(); 4], score * 1e-15);
+        }
     }
 
     #[test]

@@ -54,13 +54,6 @@ fn arg_max(values: &[f64]) -> usize {
     best
 }
 
-/// Natural log of the sum of `exp(values)`, taken relative to the largest so that nothing overflows.
-fn log_sum_exp(values: &[f64]) -> f64 {
-    let max = values[arg_max(values)];
-    let sum: f64 = values.iter().map(|value| (value - max).exp()).sum();
-    max + sum.ln()
-}
-
 #[cfg(test)]
 mod testing {
     //! What the unit tests of all modules share.

@@ -29,9 +29,11 @@ pub fn silu(x: f64) -> f64 {
     x / (1.0 + (-x).exp())
 }
 
-/// GELU in its tanh form: `x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))` (Hendrycks and Gimpel 2016).
+/// GELU in its tanh form: `x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))` (Hendrycks and Gimpel 2016), as
+/// `x sigmoid(2 sqrt(2/pi) (x + 0.044715 x^3))`: 1 + tanh cancels below -5 and is 0 below -8, the sigmoid is not.
 pub fn gelu(x: f64) -> f64 {
-    0.5 * x * (1.0 + (std::f64::consts::FRAC_2_PI.sqrt() * (x + 0.044715 * x * x * x)).tanh())
+    let inner = 2.0 * std::f64::consts::FRAC_2_PI.sqrt() * (x + 0.044715 * x * x * x);
+    x / (1.0 + (-inner).exp())
 }
 
 /// RMS norm without a learned weight, then the modulation of adaLN (Peebles and Xie 2023):
@@ -51,7 +53,8 @@ pub fn rms_norm_modulated(x: &[f64], shift: &[f64], scale: &[f64], eps: f64, row
 }
 
 /// Layer norm without learned weights (mean taken off, divided by the root of the population variance plus `eps`),
-/// then the same modulation as [`rms_norm_modulated`].
+/// then the same modulation as [`rms_norm_modulated`]. The row is shifted by its first value first, so that neither a
+/// large mean nor a constant row leaves rounding behind.
 ///
 /// `x` `[rows, dim]`; `shift` and `scale` `[dim]`, shared by all rows; gives `[rows, dim]`.
 pub fn layer_norm_modulated(x: &[f64], shift: &[f64], scale: &[f64], eps: f64, rows: usize, dim: usize) -> Vec<f64> {
@@ -59,8 +62,8 @@ pub fn layer_norm_modulated(x: &[f64], shift: &[f64], scale: &[f64], eps: f64, r
     let mut out = Vec::with_capacity(rows * dim);
     for i in 0..rows {
         let x = row(x, i, dim);
-        let mean = x.iter().sum::<f64>() / dim as f64;
-        let centred: Vec<f64> = x.iter().map(|x| x - mean).collect();
+        let mean = x.iter().map(|value| value - x[0]).sum::<f64>() / dim as f64;
+        let centred: Vec<f64> = x.iter().map(|value| value - x[0] - mean).collect();
         let variance = dot(&centred, &centred) / dim as f64;
         let normed: Vec<f64> = centred.iter().map(|x| x / (variance + eps).sqrt()).collect();
         out.extend(modulate(&normed, shift, scale));
@@ -131,7 +134,22 @@ mod tests {
     fn activations() {
         assert_close(&[silu(0.0), silu(1.0), silu(-1e4), silu(50.0)], &[0.0, 0.7310585786300049, 0.0, 50.0], 1e-12);
         assert_close(&[gelu(0.0), gelu(1.0), gelu(-1.0)], &[0.0, 0.8411919906082768, -0.1588080093917232], 1e-12);
+        // From 50 digits: the tail keeps its digits.
+        for (x, expected) in GELU_TAIL {
+            let got = gelu(x);
+            assert!((got / expected - 1.0).abs() < 1e-13, "gelu({x}) = {got:e}, expected {expected:e}");
+        }
+        assert_eq!(gelu(-1e4), 0.0);
     }
+
+    /// x and gelu(x) from its definition in 60 digits.
+    const GELU_TAIL: [(f64, f64); 5] = [
+        (-3.0, -0.003_637_392_081_773_018_8),
+        (-5.0, -2.291_796_196_629_504_6e-7),
+        (-7.0, -2.315_442_262_072_549e-15),
+        (-8.0, -3.107_782_937_501_111_2e-21),
+        (-9.5, -6.678_928_766_783_882e-33),
+    ];
 
     #[test]
     fn norms() {
@@ -143,6 +161,10 @@ mod tests {
         assert_close(&rms, &[3.0 / root + 0.5, 2.0 * 15f64.sqrt() / root], 1e-15);
         let layer = layer_norm_modulated(&[1.0, 5.0], &shift, &scale, 0.0, 1, 2);
         assert_close(&layer, &[-0.5, 2.0], 1e-15);
+        let constant = layer_norm_modulated(&[0.1; 7], &[0.0; 7], &[0.0; 7], 1e-6, 1, 7);
+        assert_eq!(constant, [0.0; 7]);
+        let far = layer_norm_modulated(&[1e15 + 1.0, 1e15 + 5.0], &shift, &scale, 0.0, 1, 2);
+        assert_close(&far, &[-0.5, 2.0], 1e-15);
 
         let (x, zero) = (values(0, 3 * 16), [0.0; 16]);
         let rms = rms_norm_modulated(&x, &zero, &zero, 0.0, 3, 16);

@@ -3,6 +3,7 @@
 // Bindings: params, q, k, v, lengths, out, lse. Grid: one workgroup a tile of 32 queries of one head, flat, tiles
 // fastest, then heads, then sequences. Tiling: lib/attention_tiles.wgsl.
 #import lib/attention_tiles.wgsl
+#import lib/attention_lse.wgsl
 
 const MERGE: bool = false;
 
@@ -24,6 +25,14 @@ fn main(
     let part = Part(batch, index / tiles % params.heads, length, first, 0u, 0u, key_tiles);
     attend(part, thread);
     clear_padding(part, thread);
+}
+
+fn resume(at: u32) -> vec2<f32> {
+    return vec2(MASKED, 0.0);
+}
+
+fn finish(at: u32, top: f32, total: f32) {
+    lse[at] = top + log(total);
 }
 
 fn query_position(part: Part, row: u32) -> u32 {

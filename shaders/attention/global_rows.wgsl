@@ -1,13 +1,15 @@
 // attention, global rows: the global queries over every key. They are few and their keys many, so the keys are split
-// into ranges whose partial results go to scratch: out [splits, B, G, H, Dh], normalised, and lse [splits, B, G, H].
-// The kernel merge puts them together.
+// into ranges whose partial results go to scratch: out [splits, B, G, H, Dh], normalised, and state [splits, B, G, H, 2],
+// the maximum of the scores and the sum of exp(score - maximum). The kernel merge puts them together.
 //
-// Bindings: params, q, k, v, lengths, out, lse, globals. Grid: one workgroup a tile of 32 entries of the list of globals
+// Bindings: params, q, k, v, lengths, out, state, globals. Grid: one workgroup a tile of 32 entries of the list of globals
 // for one head and range, flat, tiles fastest, then ranges, heads, sequences. Tiling: lib/attention_tiles.wgsl.
 #import lib/attention_tiles.wgsl
 #import lib/attention_globals.wgsl
 
 const MERGE: bool = false;
+
+@group(0) @binding(6) var<storage, read_write> state: array<vec2<f32>>;
 
 @compute @workgroup_size(128)
 fn main(
@@ -28,6 +30,14 @@ fn main(
     let key_tiles = select((end - first_key + 31u) / 32u, 0u, first_key >= length);
     let head = index / tiles / params.splits % params.heads;
     attend(Part(batch, head, length, index % tiles * 32u, first_key, split, key_tiles), thread);
+}
+
+fn resume(at: u32) -> vec2<f32> {
+    return vec2(MASKED, 0.0);
+}
+
+fn finish(at: u32, top: f32, total: f32) {
+    state[at] = vec2(top, total);
 }
 
 fn query_position(part: Part, row: u32) -> u32 {

@@ -1,13 +1,14 @@
-// attention, merge: puts the partial results of global_rows together by log-sum-exp and writes the global rows of out
-// and lse.
+// attention, merge: puts the partial results of global_rows together, each weighed by its sum at the common maximum, and
+// writes the global rows of out and lse.
 //
-// Bindings: params, partial_out [splits, B, G, H, Dh], partial_lse [splits, B, G, H], globals, lengths, out, lse.
+// Bindings: params, partial_out [splits, B, G, H, Dh], partial_state [splits, B, G, H, 2], globals, lengths, out, lse.
 // Grid: one thread an element of [B, G, H, Dh], 128 a workgroup, flat.
 #import lib/attention.wgsl
 
 @group(0) @binding(1) var<storage, read> partial_out: array<f32>;
-@group(0) @binding(2) var<storage, read> partial_lse: array<f32>;
+@group(0) @binding(2) var<storage, read> partial_state: array<vec2<f32>>;
 @group(0) @binding(3) var<storage, read> globals: array<u32>;
+@group(0) @binding(6) var<storage, read_write> lse: array<f32>;
 
 @compute @workgroup_size(128)
 fn main(
@@ -29,12 +30,13 @@ fn main(
     }
     var top = MASKED;
     for (var split = 0u; split < params.splits; split += 1u) {
-        top = max(top, partial_lse[split * rows + row]);
+        top = max(top, partial_state[split * rows + row].x);
     }
     var total = 0.0;
     var sum = 0.0;
     for (var split = 0u; split < params.splits; split += 1u) {
-        let weight = exp(partial_lse[split * rows + row] - top);
+        let part = partial_state[split * rows + row];
+        let weight = exp(part.x - top) * part.y;
         total += weight;
         sum += weight * partial_out[(split * rows + row) * params.head_dim + d];
     }

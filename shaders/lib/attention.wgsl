@@ -1,4 +1,4 @@
-// Parameters, lengths and outputs shared by the kernels of `attention`. Tensors are [B, N, H, Dh], `lse` [B, N, H].
+// Parameters, lengths and output shared by the kernels of `attention`. Tensors are [B, N, H, Dh], `lse` [B, N, H].
 #import lib/grid.wgsl
 
 struct Params {
@@ -30,7 +30,6 @@ struct Params {
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(4) var<storage, read> lengths: array<u32>;
 @group(0) @binding(5) var<storage, read_write> out: array<f32>;
-@group(0) @binding(6) var<storage, read_write> lse: array<f32>;
 
 // What a score no query sees is set to; far below any score, and finite so that differences are too.
 const MASKED: f32 = -3.0e38;
@@ -39,8 +38,9 @@ const NONE: u32 = 0xffffffffu;
 
 // Rows of a sequence that are in use.
 fn sequence_length(batch: u32) -> u32 {
-    if params.has_lengths == 0u {
-        return params.rows;
+    var length = params.rows;
+    if params.has_lengths != 0u {
+        length = min(lengths[batch], length);
     }
-    return min(lengths[batch], params.rows);
+    return length;
 }

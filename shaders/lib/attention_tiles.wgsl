@@ -2,8 +2,9 @@
 // FlashAttention, Dao et al. 2022). What differs between kernels is which positions the rows and columns stand for and
 // which pairs are theirs; each kernel that imports this file defines
 //
-//   MERGE          whether to go on from the (out, lse) that an earlier kernel left: a softmax whose maximum is that
-//                  lse, whose sum is 1 and whose numerator is that out, so that the merge is exact
+//   MERGE          whether to go on from what an earlier kernel left in out and in its state
+//   resume         the (maximum, sum) of that state for a row of out
+//   finish         keeps a row's maximum and sum, each row once
 //   query_position position of a row of the query tile, or NONE
 //   key_position   position of a column of a key tile, or NONE
 //   prepare_tile   fills workgroup tables for `owns` (the caller puts a barrier behind it)
@@ -22,7 +23,6 @@
 // Dh rounded up to a multiple of 32.
 const HEAD_DIM: u32 = 32u;
 const CHUNKS: u32 = HEAD_DIM / 32u;
-const SUMS: u32 = 2u * CHUNKS;
 const STRIDE: u32 = 9u;
 
 // One workgroup's part; `first_query`, `first_key` and `residue` mean what the kernel makes of them.
@@ -56,8 +56,14 @@ fn query_vector(part: Part, position: u32, d: u32) -> vec4<f32> {
         if d + 4u <= params.head_dim {
             x = vec4(q[at], q[at + 1u], q[at + 2u], q[at + 3u]);
         } else {
-            for (var i = 0u; d + i < params.head_dim; i += 1u) {
-                x[i] = q[at + i];
+            if d < params.head_dim {
+                x.x = q[at];
+            }
+            if d + 1u < params.head_dim {
+                x.y = q[at + 1u];
+            }
+            if d + 2u < params.head_dim {
+                x.z = q[at + 2u];
             }
         }
     }
@@ -71,8 +77,14 @@ fn key_vector(part: Part, position: u32, d: u32) -> vec4<f32> {
         if d + 4u <= params.head_dim {
             x = vec4(k[at], k[at + 1u], k[at + 2u], k[at + 3u]);
         } else {
-            for (var i = 0u; d + i < params.head_dim; i += 1u) {
-                x[i] = k[at + i];
+            if d < params.head_dim {
+                x.x = k[at];
+            }
+            if d + 1u < params.head_dim {
+                x.y = k[at + 1u];
+            }
+            if d + 2u < params.head_dim {
+                x.z = k[at + 2u];
             }
         }
     }
@@ -86,8 +98,14 @@ fn value_vector(part: Part, position: u32, d: u32) -> vec4<f32> {
         if d + 4u <= params.head_dim {
             x = vec4(v[at], v[at + 1u], v[at + 2u], v[at + 3u]);
         } else {
-            for (var i = 0u; d + i < params.head_dim; i += 1u) {
-                x[i] = v[at + i];
+            if d < params.head_dim {
+                x.x = v[at];
+            }
+            if d + 1u < params.head_dim {
+                x.y = v[at + 1u];
+            }
+            if d + 2u < params.head_dim {
+                x.z = v[at + 2u];
             }
         }
     }
@@ -96,16 +114,34 @@ fn value_vector(part: Part, position: u32, d: u32) -> vec4<f32> {
 
 fn store_vector(row: u32, d: u32, x: vec4<f32>) {
     let at = row * params.head_dim + d;
-    for (var i = 0u; i < 4u && d + i < params.head_dim; i += 1u) {
-        out[at + i] = x[i];
+    if d < params.head_dim {
+        out[at] = x.x;
+    }
+    if d + 1u < params.head_dim {
+        out[at + 1u] = x.y;
+    }
+    if d + 2u < params.head_dim {
+        out[at + 2u] = x.z;
+    }
+    if d + 3u < params.head_dim {
+        out[at + 3u] = x.w;
     }
 }
 
 fn previous_vector(row: u32, d: u32) -> vec4<f32> {
     let at = row * params.head_dim + d;
     var x = vec4(0.0);
-    for (var i = 0u; i < 4u && d + i < params.head_dim; i += 1u) {
-        x[i] = out[at + i];
+    if d < params.head_dim {
+        x.x = out[at];
+    }
+    if d + 1u < params.head_dim {
+        x.y = out[at + 1u];
+    }
+    if d + 2u < params.head_dim {
+        x.z = out[at + 2u];
+    }
+    if d + 3u < params.head_dim {
+        x.w = out[at + 3u];
     }
     return x;
 }
@@ -119,6 +155,16 @@ fn weigh(scores: vec4<f32>, top: f32) -> vec4<f32> {
     return select(exp(scores - top), vec4(0.0), scores <= vec4(0.5 * MASKED));
 }
 
+// Which of a row's columns lane, lane + 8, lane + 16 and lane + 24 are this kernel's.
+fn owned(part: Part, tile: u32, row: u32, lane: u32) -> vec4<bool> {
+    return vec4(
+        owns(part, tile, row, lane),
+        owns(part, tile, row, lane + 8u),
+        owns(part, tile, row, lane + 16u),
+        owns(part, tile, row, lane + 24u),
+    );
+}
+
 fn attend(part: Part, thread: u32) {
     let row = thread / 8u;
     let lane = thread % 8u;
@@ -126,16 +172,26 @@ fn attend(part: Part, thread: u32) {
     var top = vec2(MASKED);
     // Of this thread's columns alone; the eight threads of a row are summed at the end.
     var total = vec2(0.0);
-    var sums: array<vec4<f32>, SUMS>;
+    // Numerators of the two queries.
+    var sums0: array<vec4<f32>, CHUNKS>;
+    var sums1: array<vec4<f32>, CHUNKS>;
     if MERGE {
-        for (var i = 0u; i < 2u; i += 1u) {
-            if queries[i] != NONE {
-                let at = output_row(part, row + 16u * i);
-                top[i] = lse[at];
-                total[i] = select(0.0, 1.0, lane == 0u);
-                for (var chunk = 0u; chunk < CHUNKS; chunk += 1u) {
-                    sums[2u * chunk + i] = previous_vector(at, chunk * 32u + lane * 4u);
-                }
+        if queries.x != NONE {
+            let at = output_row(part, row);
+            let previous = resume(at);
+            top.x = previous.x;
+            total.x = select(0.0, previous.y, lane == 0u);
+            for (var chunk = 0u; chunk < CHUNKS; chunk += 1u) {
+                sums0[chunk] = previous_vector(at, chunk * 32u + lane * 4u) * previous.y;
+            }
+        }
+        if queries.y != NONE {
+            let at = output_row(part, row + 16u);
+            let previous = resume(at);
+            top.y = previous.x;
+            total.y = select(0.0, previous.y, lane == 0u);
+            for (var chunk = 0u; chunk < CHUNKS; chunk += 1u) {
+                sums1[chunk] = previous_vector(at, chunk * 32u + lane * 4u) * previous.y;
             }
         }
     }
@@ -168,12 +224,8 @@ fn attend(part: Part, thread: u32) {
                 workgroupBarrier();
             }
         }
-        var owned0 = vec4(false);
-        var owned1 = vec4(false);
-        for (var i = 0u; i < 4u; i += 1u) {
-            owned0[i] = owns(part, tile, row, lane + 8u * i);
-            owned1[i] = owns(part, tile, row + 16u, lane + 8u * i);
-        }
+        let owned0 = owned(part, tile, row, lane);
+        let owned1 = owned(part, tile, row + 16u, lane);
         scores0 = select(vec4(MASKED), scores0 * params.scale, owned0);
         scores1 = select(vec4(MASKED), scores1 * params.scale, owned1);
         partial[thread] = vec2(largest(scores0), largest(scores1));
@@ -195,8 +247,8 @@ fn attend(part: Part, thread: u32) {
             key_tile[row * STRIDE + lane] = value_vector(part, keys.x, d);
             key_tile[(row + 16u) * STRIDE + lane] = value_vector(part, keys.y, d);
             workgroupBarrier();
-            var sum0 = sums[2u * chunk] * shrink.x;
-            var sum1 = sums[2u * chunk + 1u] * shrink.y;
+            var sum0 = sums0[chunk] * shrink.x;
+            var sum1 = sums1[chunk] * shrink.y;
             for (var i = 0u; i < 8u; i += 1u) {
                 let a = weights[row * STRIDE + i];
                 let b = weights[(row + 16u) * STRIDE + i];
@@ -207,8 +259,8 @@ fn attend(part: Part, thread: u32) {
                 sum0 += a.x * v0 + a.y * v1 + a.z * v2 + a.w * v3;
                 sum1 += b.x * v0 + b.y * v1 + b.z * v2 + b.w * v3;
             }
-            sums[2u * chunk] = sum0;
-            sums[2u * chunk + 1u] = sum1;
+            sums0[chunk] = sum0;
+            sums1[chunk] = sum1;
             workgroupBarrier();
         }
     }
@@ -218,35 +270,24 @@ fn attend(part: Part, thread: u32) {
     for (var i = 0u; i < 8u; i += 1u) {
         whole += partial[row * 8u + i];
     }
-    for (var i = 0u; i < 2u; i += 1u) {
-        if queries[i] != NONE {
-            // A range of keys may hold none of this row's.
-            let empty = whole[i] <= 0.0;
-            let inverse = select(1.0 / whole[i], 0.0, empty);
-            let at = output_row(part, row + 16u * i);
-            for (var chunk = 0u; chunk < CHUNKS; chunk += 1u) {
-                store_vector(at, chunk * 32u + lane * 4u, sums[2u * chunk + i] * inverse);
-            }
-            if lane == 0u {
-                lse[at] = select(top[i] + log(whole[i]), MASKED, empty);
-            }
+    // A range of keys may hold none of a row's.
+    let inverse = select(1.0 / whole, vec2(0.0), whole <= vec2(0.0));
+    if queries.x != NONE {
+        let at = output_row(part, row);
+        for (var chunk = 0u; chunk < CHUNKS; chunk += 1u) {
+            store_vector(at, chunk * 32u + lane * 4u, sums0[chunk] * inverse.x);
+        }
+        if lane == 0u {
+            finish(at, top.x, whole.x);
         }
     }
-}
-
-// Rows first..first + 32 of a sequence that are past its length: out 0, lse minus infinity.
-fn clear_padding(part: Part, thread: u32) {
-    let lane = thread % 8u;
-    for (var row = thread / 8u; row < 32u; row += 16u) {
-        let position = part.first_query + row;
-        if position >= part.length && position < params.rows {
-            let at = (part.batch * params.rows + position) * params.heads + part.head;
-            for (var d = lane * 4u; d < params.head_dim; d += 32u) {
-                store_vector(at, d, vec4(0.0));
-            }
-            if lane == 0u {
-                lse[at] = params.padding_lse;
-            }
+    if queries.y != NONE {
+        let at = output_row(part, row + 16u);
+        for (var chunk = 0u; chunk < CHUNKS; chunk += 1u) {
+            store_vector(at, chunk * 32u + lane * 4u, sums1[chunk] * inverse.y);
+        }
+        if lane == 0u {
+            finish(at, top.y, whole.y);
         }
     }
 }

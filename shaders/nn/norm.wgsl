@@ -1,5 +1,6 @@
 // norm: each row divided by the root of its mean square (RMS) or, less its mean, by its standard deviation (layer),
-// then y (1 + scale) + shift (adaLN, Peebles and Xie 2023).
+// then y (1 + scale) + shift (adaLN, Peebles and Xie 2023). Layer norm takes the row's first value off all others before
+// it adds them up: beside a large mean they would lose the digits that their differences need.
 //
 // Tiling: a workgroup makes one row; its 64 threads add up every 64th element, then in a tree.
 // Bindings: params, x [rows, dim], modulation (dim values at each offset) or nothing, y [rows, dim].
@@ -50,22 +51,24 @@ fn main(
     }
     let begin = row * params.dim;
     let count = f32(params.dim);
+    var origin = 0.0;
     var mean = 0.0;
     if params.kind == 1u {
+        origin = x[begin];
         var sum = 0.0;
         for (var d = thread; d < params.dim; d += 64u) {
-            sum += x[begin + d];
+            sum += x[begin + d] - origin;
         }
         mean = total(thread, sum) / count;
     }
     var squares = 0.0;
     for (var d = thread; d < params.dim; d += 64u) {
-        let centred = x[begin + d] - mean;
+        let centred = x[begin + d] - origin - mean;
         squares += centred * centred;
     }
     let inverse = 1.0 / sqrt(total(thread, squares) / count + params.eps);
     for (var d = thread; d < params.dim; d += 64u) {
-        var value = (x[begin + d] - mean) * inverse;
+        var value = (x[begin + d] - origin - mean) * inverse;
         if params.modulation != 0u {
             value = value * (1.0 + modulation[params.scale_offset + d]) + modulation[params.shift_offset + d];
         }

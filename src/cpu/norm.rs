@@ -9,7 +9,8 @@ const ROWS: usize = 16;
 /// Sums run side by side, so that they fit vector registers.
 const LANES: usize = 8;
 
-/// Norms the rows of `x` `[.., dim]`, then `y (1 + scale) + shift` where `modulation` is (shift, scale), `dim` each.
+/// Norms the rows of `x` `[.., dim]` (layer norm shifts each by its first value first, so that a large mean costs no
+/// digits), then `y (1 + scale) + shift` where `modulation` is (shift, scale), `dim` each.
 pub(crate) fn norm(
     x: &[f32],
     modulation: Option<(&[f32], &[f32])>,
@@ -20,14 +21,15 @@ pub(crate) fn norm(
 ) {
     y.par_chunks_mut(ROWS * dim).zip(x.par_chunks(ROWS * dim)).for_each(|(y, x)| {
         for (y, x) in y.chunks_exact_mut(dim).zip(x.chunks_exact(dim)) {
-            let mean = match kind {
-                NormKind::Rms => 0.0,
-                NormKind::Layer => sum(x, |x| x) / dim as f32,
+            let (shift, mean) = match kind {
+                NormKind::Rms => (0.0, 0.0),
+                NormKind::Layer => (x[0], sum(x, |value| value - x[0]) / dim as f32),
             };
-            let variance = sum(x, |x| (x - mean) * (x - mean)) / dim as f32;
+            let centred = |x: f32| x - shift - mean;
+            let variance = sum(x, |x| centred(x) * centred(x)) / dim as f32;
             let inverse = 1.0 / (variance + eps).sqrt();
-            for (y, x) in y.iter_mut().zip(x) {
-                *y = (x - mean) * inverse;
+            for (y, &x) in y.iter_mut().zip(x) {
+                *y = centred(x) * inverse;
             }
             if let Some((shift, scale)) = modulation {
                 for ((y, shift), scale) in y.iter_mut().zip(shift).zip(scale) {

@@ -93,8 +93,29 @@ fn case(g: &mut Gen, index: usize) -> Case {
     Case::new(label, arguments.set("pattern", "hsa").set("window", window).set("dilations", dilations))
 }
 
+/// Scores that are all `score`, or its negative in every other query: only their size may cost digits, so every kernel
+/// has to hand on more than a rounded log-sum-exp. Globals fill two ranges of keys.
+fn equal_scores(g: &mut Gen, score: f32, pattern: Option<&str>) -> Case {
+    let (n, heads, head_dim) = (300, 2, 3);
+    let sign = |row: usize| if row % 2 == 0 { 1.0 } else { -1.0 };
+    let q = g.fill([n, heads, head_dim], (0..n).flat_map(|row| [sign(row), 0.0, 0.0, sign(row), 0.0, 0.0]));
+    let k = g.fill([n, heads, head_dim], (0..n * heads).flat_map(|_| [score, 0.0, 0.0]));
+    let v = g.normal([n, heads, head_dim], 1.0);
+    let arguments = Arguments::new().with("q", q).with("k", k).with("v", v).set("scale", 1);
+    let label = format!("equal scores of {score:e}, {}", pattern.unwrap_or("dense"));
+    let Some(dilations) = pattern else { return Case::new(label, arguments) };
+    let globals = Tensor::u32([3], vec![0, 7, 290]).expect("a list");
+    let arguments = arguments.with("globals", globals).set("pattern", "hsa").set("window", 3);
+    Case::new(label, arguments.set("dilations", dilations))
+}
+
 pub(super) fn cases(g: &mut Gen) -> Vec<Case> {
     let mut cases: Vec<Case> = (0..640).map(|index| case(g, index)).collect();
+    for score in [4096.0, 1e6, 1e15, 1e30] {
+        for pattern in [None, Some(""), Some("8:2"), Some("8:2,16:9")] {
+            cases.push(equal_scores(g, score, pattern));
+        }
+    }
     // Long enough for several ranges of the global rows.
     for (n, list, pattern) in [(700, vec![3, 300, 699], "9:7"), (520, (0..33).collect(), "16:32,64:32")] {
         let arguments = inputs(g, &[n, 1, 8], 1.0).with("globals", Tensor::u32([list.len()], list).expect("a list"));

@@ -35,7 +35,8 @@ struct Params {
 }
 
 const PLAIN: &[bool] = &[false, false, false, false, true, true];
-const WITH_GLOBALS: &[bool] = &[false, false, false, false, true, true, false];
+const WITH_STATE: &[bool] = &[false, false, false, false, true, true, false, true];
+const PARTIAL: &[bool] = &[false, false, false, false, true, true, false];
 const MERGED: &[bool] = &[false, false, false, false, true, true];
 
 /// One kernel for each width of a head, rounded up.
@@ -52,10 +53,10 @@ const fn widths(source: Source, writes: &'static [bool]) -> [Kernel; 4] {
 }
 
 const DENSE: [Kernel; 4] = widths(shaders::ATTENTION_DENSE, PLAIN);
-const LOCAL: [Kernel; 4] = widths(shaders::ATTENTION_LOCAL, WITH_GLOBALS);
-const DILATED: [Kernel; 4] = widths(shaders::ATTENTION_DILATED, WITH_GLOBALS);
-const GLOBAL_KEYS: [Kernel; 4] = widths(shaders::ATTENTION_GLOBAL_KEYS, WITH_GLOBALS);
-const GLOBAL_ROWS: [Kernel; 4] = widths(shaders::ATTENTION_GLOBAL_ROWS, WITH_GLOBALS);
+const LOCAL: [Kernel; 4] = widths(shaders::ATTENTION_LOCAL, WITH_STATE);
+const DILATED: [Kernel; 4] = widths(shaders::ATTENTION_DILATED, WITH_STATE);
+const GLOBAL_KEYS: [Kernel; 4] = widths(shaders::ATTENTION_GLOBAL_KEYS, WITH_STATE);
+const GLOBAL_ROWS: [Kernel; 4] = widths(shaders::ATTENTION_GLOBAL_ROWS, PARTIAL);
 const MERGE: Kernel =
     Kernel { source: shaders::ATTENTION_MERGE, constants: &[], params: size_of::<Params>(), writes: MERGED };
 
@@ -88,16 +89,21 @@ fn globals(op: &Attention, shapes: &Shapes) -> usize {
     }
 }
 
-/// Partial `out` and `lse` of the global rows.
+/// Of a sparse pattern the state (maximum and sum) of each row; with globals also the partial `out` and state of their
+/// rows.
 pub(super) fn scratch(op: &Attention, shapes: &Shapes) -> Vec<Desc> {
     let Sizes { batch, rows, heads, head_dim } = op.sizes_of(shapes);
-    match globals(op, shapes) {
-        0 => Vec::new(),
-        globals => {
-            let (splits, _) = splits(rows, globals);
-            vec![Desc::f32([splits, batch, globals, heads, head_dim]), Desc::f32([splits, batch, globals, heads])]
-        }
+    if op.pattern == Pattern::Dense {
+        return Vec::new();
     }
+    let mut scratch = vec![Desc::f32([batch, rows, heads, 2])];
+    let globals = globals(op, shapes);
+    if globals > 0 {
+        let (splits, _) = splits(rows, globals);
+        scratch.push(Desc::f32([splits, batch, globals, heads, head_dim]));
+        scratch.push(Desc::f32([splits, batch, globals, heads, 2]));
+    }
+    scratch
 }
 
 pub(super) fn encode(op: &Attention, recorder: &mut Recorder<'_>, shapes: &Shapes, io: &Bindings) -> Result<()> {
@@ -145,7 +151,7 @@ pub(super) fn encode(op: &Attention, recorder: &mut Recorder<'_>, shapes: &Shape
     if op.pattern == Pattern::Dense {
         return recorder.dispatch(&DENSE[variant], &params, &[q, k, v, lengths, out, lse], tiles);
     }
-    let buffers = [q, k, v, lengths, out, lse, list];
+    let buffers = [q, k, v, lengths, out, lse, list, &io.scratch[0]];
     recorder.dispatch(&LOCAL[variant], &params, &buffers, tiles.clone())?;
     for (index, &(r, k)) in dilations.iter().enumerate() {
         let reach = k.min((rows - 1) / r);
@@ -161,11 +167,11 @@ pub(super) fn encode(op: &Attention, recorder: &mut Recorder<'_>, shapes: &Shape
         return Ok(());
     }
     recorder.dispatch(&GLOBAL_KEYS[variant], &params, &buffers, tiles)?;
-    let (partial_out, partial_lse) = (&io.scratch[0], &io.scratch[1]);
-    let buffers = [q, k, v, lengths, partial_out, partial_lse, list];
+    let (partial_out, partial_state) = (&io.scratch[1], &io.scratch[2]);
+    let buffers = [q, k, v, lengths, partial_out, partial_state, list];
     let grid = Grid::flat(planes * split_count * count.div_ceil(TILE));
     recorder.dispatch(&GLOBAL_ROWS[variant], &params, &buffers, grid)?;
-    let buffers = [partial_out, partial_lse, list, lengths, out, lse];
+    let buffers = [partial_out, partial_state, list, lengths, out, lse];
     recorder.dispatch(&MERGE, &params, &buffers, Grid::elements(planes * count * head_dim, 128))
 }
 

@@ -1,0 +1,13 @@
+// What the kernels of a sparse pattern hand on beside `out`: the maximum of a row's scores so far and the sum of
+// exp(score - maximum). Both, for a log-sum-exp alone is rounded to its own size: at scores of a million a merge over
+// it would be off by several percent.
+@group(0) @binding(8) var<storage, read_write> state: array<vec2<f32>>;
+
+fn resume(at: u32) -> vec2<f32> {
+    return state[at];
+}
+
+fn finish(at: u32, top: f32, total: f32) {
+    state[at] = vec2(top, total);
+    lse[at] = top + log(total);
+}
