@@ -21,6 +21,10 @@ pub enum NormKind {
 
 /// Inputs: `x` `[.., D]` and optional `modulation` (any f32 tensor, `D` values of it from each offset). Output: `y`
 /// like `x`, `norm(x) (1 + scale) + shift` (adaLN, Peebles and Xie 2023), or `norm(x)` without a modulation.
+///
+/// NMSE is at most 1e-9 in f32, however large a row's mean, where the squares of a row (layer norm: of its distances from
+/// the mean) sum to less than 3e38, which `|x| < 1e18 / sqrt(D)` ensures, and their mean plus `eps` is above 1e-34: smaller
+/// squares are flushed to zero.
 #[derive(Clone, Copy, Debug)]
 pub struct Norm {
     /// What a row is divided by.

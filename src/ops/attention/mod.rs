@@ -45,6 +45,10 @@ pub enum Pattern {
 ///
 /// Outputs: `out` (shape of `q`) and `lse` `[B, N, H]` (`[N, H]` where `q` is `[N, H, Dh]`), the natural log of the sum
 /// of exp of the scaled scores. `Dh` is 1 to [`MAX_HEAD_DIM`].
+///
+/// NMSE is at most 1e-9 in f32 wherever scores are below 1e37 and those that share a query's weight are either below 200
+/// or equal: a score is rounded to some 1e-7 of its size, and the weights are off by as much. Between nearly equal scores
+/// of 1,000 expect 1e-8, growing with the square.
 #[derive(Clone, Debug, Default)]
 pub struct Attention {
     /// Heads of packed inputs `[B, N, H Dh]`; otherwise the shape tells.
