@@ -147,6 +147,11 @@ impl Tensor {
         &self.data
     }
 
+    /// The elements, without their shape.
+    pub fn into_data(self) -> Data {
+        self.data
+    }
+
     /// The elements as f32, where they are.
     pub fn as_f32(&self) -> Option<&[f32]> {
         match &self.data {

@@ -80,22 +80,22 @@ fn modulate(x: &[f64], shift: &[f64], scale: &[f64]) -> Vec<f64> {
 
 /// Time features of `gamma = ln(sigma^2 / alpha^2)`, the time that the network sees.
 ///
-/// Frequencies fall geometrically from 4 to 1/16: `w_j = 4 (1/64)^(j / (dim/2 - 1))`. Each row is
-/// `[cos(gamma w_j)]` followed by `[sin(gamma w_j)]`. `gamma` `[B]`; gives `[B, dim]`, `dim` even.
-pub fn time_embedding(gamma: &[f64], dim: usize) -> Vec<f64> {
-    assert!(dim.is_multiple_of(2), "time_embedding: dim is odd");
-    let half = dim / 2;
-    let frequency = |j: usize| {
-        // One frequency alone is the first of the row.
-        let place = if half > 1 { j as f64 / (half - 1) as f64 } else { 0.0 };
-        4.0 * (1.0f64 / 64.0).powf(place)
-    };
-    let mut out = Vec::with_capacity(gamma.len() * dim);
+/// Each row is `[cos(gamma w_j)]` followed by `[sin(gamma w_j)]`. `gamma` `[B]`, frequencies `w` `[F]`; gives `[B, 2 F]`.
+pub fn time_embedding(gamma: &[f64], frequencies: &[f64]) -> Vec<f64> {
+    let mut out = Vec::with_capacity(gamma.len() * 2 * frequencies.len());
     for gamma in gamma {
-        out.extend((0..half).map(|j| (gamma * frequency(j)).cos()));
-        out.extend((0..half).map(|j| (gamma * frequency(j)).sin()));
+        out.extend(frequencies.iter().map(|frequency| (gamma * frequency).cos()));
+        out.extend(frequencies.iter().map(|frequency| (gamma * frequency).sin()));
     }
     out
+}
+
+/// The frequencies of our own model: `count` of them, falling geometrically from 4 to 1/16,
+/// `w_j = 4 (1/64)^(j / (count - 1))`.
+pub fn time_frequencies(count: usize) -> Vec<f64> {
+    // One frequency alone is the first of the row.
+    let place = |j: usize| if count > 1 { j as f64 / (count - 1) as f64 } else { 0.0 };
+    (0..count).map(|j| 4.0 * (1.0f64 / 64.0).powf(place(j))).collect()
 }
 
 /// The rows of `table` `[V, dim]` that `ids` name, in order: `[ids, dim]`.
@@ -177,10 +177,11 @@ mod tests {
 
     #[test]
     fn time_features() {
-        let out = time_embedding(&[0.0, 2.0], 4);
+        let out = time_embedding(&[0.0, 2.0], &time_frequencies(2));
         let expected = [1.0, 1.0, 0.0, 0.0, 8f64.cos(), 0.125f64.cos(), 8f64.sin(), 0.125f64.sin()];
         assert_close(&out, &expected, 1e-15);
-        assert_close(&time_embedding(&[1.0], 2), &[4f64.cos(), 4f64.sin()], 0.0);
+        assert_close(&time_embedding(&[1.0], &time_frequencies(1)), &[4f64.cos(), 4f64.sin()], 0.0);
+        assert_eq!(time_frequencies(3), [4.0, 0.5, 0.0625]);
     }
 
     #[test]

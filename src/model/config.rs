@@ -4,8 +4,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::Sharpening;
 use super::sharpening::{EMPHASES, TEMPERATURES};
+use super::{Schedule, Sharpening, langflow};
 use crate::ops::Pattern;
 use crate::{Error, Result};
 
@@ -45,7 +45,7 @@ pub struct Config {
     /// The token that ends a text.
     pub eos_token: u32,
     /// Noise as a function of time.
-    pub schedule: ScheduleConfig,
+    pub schedule: Schedule,
     /// Attention patterns by length, shortest first.
     pub levels: Vec<Level>,
     /// Compute budgets.
@@ -61,18 +61,13 @@ pub struct Config {
     /// The largest gamma at which sampling sharpens; at every one where absent.
     #[serde(default)]
     pub sharpen_below: Option<f64>,
+    /// Of a LangFlow checkpoint, what it switches on.
+    #[serde(skip)]
+    pub langflow: Option<langflow::Options>,
 }
 
 fn unchanged() -> f32 {
     1.0
-}
-
-/// Gamma at evenly spaced times, from 0 (cleanest) to 1; linear in between.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ScheduleConfig {
-    /// Strictly increasing knots, at least 2.
-    pub gamma: Vec<f64>,
 }
 
 /// The attention pattern up to a length.
@@ -134,15 +129,45 @@ impl Config {
             doing: "read",
             source,
         })?;
-        let config: Self = serde_json::from_str(&text).map_err(|source| Error::Format {
-            path: path.to_owned(),
-            problem: format!("not a configuration of a drdiff model ({source})"),
-            source: None,
-        })?;
+        let config = Self::parse(&text).map_err(|problem| Error::format(path, problem))?;
         match config.contradiction() {
             None => Ok(config),
             Some(problem) => Err(Error::format(path, problem)),
         }
+    }
+
+    /// The configuration that a file's text stands for, by the format it names.
+    fn parse(text: &str) -> std::result::Result<Self, String> {
+        #[derive(Deserialize)]
+        struct Named {
+            format: Option<String>,
+            model_type: Option<String>,
+        }
+        let named: Named = serde_json::from_str(text).map_err(|e| format!("not a configuration of a model ({e})"))?;
+        match (named.format.as_deref(), named.model_type.as_deref()) {
+            (Some(_), _) => serde_json::from_str(text),
+            (None, Some(langflow::FORMAT)) => langflow::config(text),
+            (None, Some(other)) => {
+                return Err(format!("`model_type` is `{other}`, expected `{}`", langflow::FORMAT));
+            }
+            (None, None) => {
+                let expected = format!("`format: {FORMAT}` or `model_type: {}`", langflow::FORMAT);
+                return Err(format!("says neither `format` nor `model_type`, expected {expected}"));
+            }
+        }
+        .map_err(|e| {
+            format!("not a configuration of a {} model ({e})", named.format.map_or(langflow::FORMAT, |_| "drdiff"))
+        })
+    }
+
+    /// Whether the network was trained with given text in its input; if not, a prompt is kept on its own noising path.
+    pub fn trained_for_prompts(&self) -> bool {
+        self.langflow.is_none()
+    }
+
+    /// Whether the exact Bayes term of the noisy state is part of the logits.
+    pub(super) fn has_bayes_term(&self) -> bool {
+        self.langflow.is_none_or(|options| options.bayes_term)
     }
 
     /// Channels of a head.
@@ -213,10 +238,10 @@ impl Config {
             ("model_dim", self.model_dim),
             ("heads", self.heads),
             ("layers", self.layers),
-            ("place_dim", self.place_dim),
             ("top_k", self.top_k),
         ];
-        if self.format != FORMAT {
+        let own = self.langflow.is_none();
+        if own && self.format != FORMAT {
             return Some(format!("`format` is `{}`, expected `{FORMAT}`", self.format));
         }
         if let Some((name, size)) = sizes.iter().find(|(_, size)| *size == 0 || *size > 1 << 20) {
@@ -237,7 +262,9 @@ impl Config {
             return Some(format!("`rotary_dim` is {r}, expected an even number of at most the {d} channels of a head"));
         }
         let (time, place) = (self.time_dim, self.place_dim);
-        if !(4..=1 << 16).contains(&time) || !time.is_multiple_of(2) || place > 64 || !place.is_multiple_of(2) {
+        let even =
+            |size: usize, range: std::ops::RangeInclusive<usize>| range.contains(&size) && size.is_multiple_of(2);
+        if own && !(even(time, 4..=1 << 16) && even(place, 2..=64)) {
             return Some(format!("`time_dim` is {time}, `place_dim` {place}: expected even, 4 to 65536 and 2 to 64"));
         }
         if self.expert_widths.is_empty() || self.top_k > self.expert_widths.len() || self.expert_widths.len() > 256 {
@@ -260,10 +287,8 @@ impl Config {
     }
 
     fn schedule_contradiction(&self) -> Option<String> {
-        let gamma = &self.schedule.gamma;
-        let rising = gamma.windows(2).all(|pair| pair[0] < pair[1]);
-        if gamma.len() < 2 || !rising || gamma.iter().any(|gamma| gamma.abs() > 30.0) {
-            return Some("`schedule.gamma` must be strictly increasing knots within [-30, 30], at least 2".to_owned());
+        if let Some(problem) = self.schedule.contradiction() {
+            return Some(problem.to_owned());
         }
         if self.anchor_times.iter().any(|time| !(0.0..=1.0).contains(time)) {
             return Some("`anchor_times` must lie in [0, 1]".to_owned());
@@ -285,7 +310,8 @@ impl Config {
             return Some("`levels` must be there, `max_length` rising".to_owned());
         }
         for (index, level) in self.levels.iter().enumerate() {
-            if level.anchors == 0 || level.anchors > 4096 || level.max_length > 1 << 24 {
+            let fewest = usize::from(self.langflow.is_none());
+            if !(fewest..=4096).contains(&level.anchors) || level.max_length > 1 << 24 {
                 return Some(format!("level {index} must have 1 to 4096 anchors and at most {} positions", 1 << 24));
             }
             if level.dilations.len() > 16 || level.dilations.iter().any(|&(r, _)| r == 0) {

@@ -1,7 +1,7 @@
 //! The denoiser as a graph: one evaluation of the network and one update of the state.
 
-use super::weights::LayerWeights;
-use super::{Level, Model, Sharpening};
+use super::weights::{Architecture, DrDiff, LayerWeights};
+use super::{Config, Level, Model, Sharpening, Weights, langflow};
 use crate::graph::{Constant, Graph, Value};
 use crate::ops::{
     Activation, Attention, BayesQuery, Embedding, Experts, Linear, Norm, NormKind, Rope, Router, SegmentMean,
@@ -72,6 +72,35 @@ pub struct Handles {
     pub routing: Vec<Value>,
 }
 
+/// What a network reads.
+#[derive(Clone, Copy)]
+pub(super) struct States {
+    pub z: Value,
+    pub x0: Value,
+    pub difficulty: Value,
+    pub flag: Value,
+    pub place: Value,
+    pub rope: Value,
+    pub globals: Value,
+    pub lengths: Value,
+    pub cost_bias: Value,
+    pub step: Value,
+}
+
+/// What a network gives the head.
+pub(super) struct Head {
+    /// `[B, R, D]`: the last hidden state.
+    pub hidden: Value,
+    /// `[B, R, K]`: what is multiplied by the unembedding.
+    pub input: Value,
+    /// `[V, K]`.
+    pub unembed: Value,
+    /// `[B, R, De]`, anchor rows count; `None` where the network has no anchors.
+    pub anchor_prediction: Option<Value>,
+    /// Chosen experts of each layer.
+    pub routing: Vec<Value>,
+}
+
 /// A graph and its handles.
 #[derive(Debug)]
 pub struct Denoiser {
@@ -87,7 +116,11 @@ impl Denoiser {
     /// # Errors
     /// Where the shape exceeds what an op can index.
     pub fn new(model: &Model, shape: &DenoiserShape) -> Result<Self> {
-        let (config, w) = (model.config(), model.weights());
+        Self::with(model.config(), model.weights(), shape)
+    }
+
+    /// The same for weights that have no tokenizer beside them.
+    pub(super) fn with(config: &Config, w: &Weights, shape: &DenoiserShape) -> Result<Self> {
         let (batch, rows, de) = (shape.batch, shape.rows(), config.embedding_dim);
         let mut graph = Graph::new();
         let g = &mut graph;
@@ -104,33 +137,23 @@ impl Denoiser {
         let seeds = g.state(Desc::u32([batch, 2]));
         let step = g.state(StepRow::desc());
 
-        let mut net =
-            Network { graph: g, model, shape, modulation: step, rope, globals, lengths, difficulty, cost_bias };
-        let time = net.time(step)?;
-        net.modulation = linear(net.graph, time, &w.modulation.0, Some(&w.modulation.1), None)?;
-        let mut x = net.input(flag, place, z, x0)?;
-        let mut routing = Vec::new();
-        for (index, layer) in w.layers.iter().enumerate() {
-            x = net.attention(index, layer, x)?;
-            let (next, indices) = net.experts(index, layer, x)?;
-            x = next;
-            routing.push(indices);
-        }
-        let hidden = net.norm(x, 6 * config.layers)?;
-        let sharpened = if shape.sharpening == Sharpening::default() {
-            hidden
-        } else {
-            net.modulation = net.sharpened(step, time)?;
-            net.norm(x, 0)?
+        let states = States { z, x0, difficulty, flag, place, rope, globals, lengths, cost_bias, step };
+        let head = match &w.architecture {
+            Architecture::DrDiff(weights) => Network::build(g, config, weights, shape, &states)?,
+            Architecture::LangFlow(weights) => langflow::build(g, weights, config, shape, &states)?,
         };
+        let Head { hidden, input, unembed, anchor_prediction, routing } = head;
 
         let (absorb, embedding) = (g.constant(&w.absorb), g.constant(&w.embedding));
-        let query = g.push1(BayesQuery, &[Some(z), Some(absorb), Some(step)])?;
-        let unembed = g.constant(&w.unembed);
-        let inputs = [Some(sharpened), Some(unembed), Some(embedding), Some(query)];
+        let query = match config.has_bayes_term() {
+            true => Some(g.push1(BayesQuery, &[Some(z), Some(absorb), Some(step)])?),
+            false => None,
+        };
+        let inputs = [Some(input), Some(unembed), Some(embedding), query];
         let outputs = g.push_into(VocabExpectation, &inputs, &[Some(x0), None, Some(difficulty), None])?;
         let token = outputs[3];
-        let anchor_prediction = linear(g, hidden, &w.anchor.0, Some(&w.anchor.1), None)?;
+        // Without anchors it holds the embeddings of given rows.
+        let anchor_prediction = anchor_prediction.unwrap_or_else(|| state(g));
         let anchors = shape.level.anchors;
         let mean = match shape.guidance {
             true => Some(g.push1(SegmentMean { anchors }, &[Some(x0), Some(lengths)])?),
@@ -169,7 +192,7 @@ impl Denoiser {
     }
 }
 
-fn linear(
+pub(super) fn linear(
     g: &mut Graph,
     x: Value,
     weight: &Constant,
@@ -181,24 +204,52 @@ fn linear(
     g.push1(Linear::default(), &[Some(x), Some(weight), bias, residual, None])
 }
 
-/// The network under construction: what every layer reads.
+/// Our own network under construction: what every layer reads.
 struct Network<'a> {
     graph: &'a mut Graph,
-    model: &'a Model,
+    config: &'a Config,
+    weights: &'a DrDiff,
     shape: &'a DenoiserShape,
+    states: &'a States,
     /// `[1, 6 L D + 2 D]`: shift, scale and gate of every layer at this time.
     modulation: Value,
-    rope: Value,
-    globals: Value,
-    lengths: Value,
-    difficulty: Value,
-    cost_bias: Value,
 }
 
-impl Network<'_> {
+impl<'a> Network<'a> {
+    fn build(
+        graph: &'a mut Graph,
+        config: &'a Config,
+        weights: &'a DrDiff,
+        shape: &'a DenoiserShape,
+        states: &'a States,
+    ) -> Result<Head> {
+        let mut net = Self { graph, config, weights, shape, states, modulation: states.step };
+        let time = net.time(states.step)?;
+        net.modulation = linear(net.graph, time, &weights.modulation.0, Some(&weights.modulation.1), None)?;
+        let mut x = net.input()?;
+        let mut routing = Vec::new();
+        for (index, layer) in weights.layers.iter().enumerate() {
+            x = net.attention(index, layer, x)?;
+            let (next, indices) = net.experts(index, layer, x)?;
+            x = next;
+            routing.push(indices);
+        }
+        let hidden = net.norm(x, 6 * config.layers)?;
+        let input = if shape.sharpening == Sharpening::default() {
+            hidden
+        } else {
+            net.modulation = net.sharpened(states.step, time)?;
+            net.norm(x, 0)?
+        };
+        let g = net.graph;
+        let unembed = g.constant(&weights.unembed);
+        let anchor_prediction = Some(linear(g, hidden, &weights.anchor.0, Some(&weights.anchor.1), None)?);
+        Ok(Head { hidden, input, unembed, anchor_prediction, routing })
+    }
+
     /// `[1, T]`: the time, as all modulations read it.
     fn time(&mut self, step: Value) -> Result<Value> {
-        let (dim, w) = (self.model.config().time_dim, self.model.weights());
+        let (dim, w) = (self.config.time_dim, self.weights);
         let frequencies = time_frequencies(dim)?;
         let frequencies = Constant::new(frequencies);
         let g = &mut *self.graph;
@@ -214,8 +265,8 @@ impl Network<'_> {
 
     /// `[1, 2 D]`: the last norm's shift and scale, sharpened where the step says so.
     fn sharpened(&mut self, step: Value, time: Value) -> Result<Value> {
-        let dim = self.model.config().model_dim;
-        let [own, added] = self.shape.sharpening.modulations(self.model.weights(), dim)?;
+        let dim = self.config.model_dim;
+        let [own, added] = self.shape.sharpening.modulations(self.weights, dim)?;
         // Spreads one word of the step over a gate.
         let mut spread = vec![0.0; 2 * dim * StepRow::LEN];
         spread.iter_mut().skip(StepRow::SHARPEN).step_by(StepRow::LEN).for_each(|weight| *weight = 1.0);
@@ -227,8 +278,9 @@ impl Network<'_> {
         g.push1(Linear::default(), &[Some(time), Some(weight), Some(bias), Some(own), Some(gate)])
     }
 
-    fn input(&mut self, flag: Value, place: Value, z: Value, x0: Value) -> Result<Value> {
-        let (g, w) = (&mut *self.graph, self.model.weights());
+    fn input(&mut self) -> Result<Value> {
+        let (g, w) = (&mut *self.graph, self.weights);
+        let &States { flag, place, z, x0, .. } = self.states;
         let table = g.constant(&w.input_flag);
         let x = g.push1(Embedding, &[Some(table), Some(flag)])?;
         let x = linear(g, place, &w.input_place, None, Some(x))?;
@@ -238,7 +290,7 @@ impl Network<'_> {
 
     /// RMS norm with the shift and scale at chunk `chunk` of the modulation.
     fn norm(&mut self, x: Value, chunk: usize) -> Result<Value> {
-        let config = self.model.config();
+        let config = self.config;
         let dim = config.model_dim;
         let norm = Norm {
             kind: NormKind::Rms,
@@ -250,18 +302,19 @@ impl Network<'_> {
     }
 
     fn attention(&mut self, index: usize, layer: &LayerWeights, x: Value) -> Result<Value> {
-        let config = self.model.config();
+        let config = self.config;
         let h = self.norm(x, 6 * index)?;
         let g = &mut *self.graph;
         let rope = Rope { heads: config.heads, rotary_dim: config.rotary_dim };
         let mut rotated = [h; 2];
         for (value, weight) in rotated.iter_mut().zip([&layer.query, &layer.key]) {
             let projected = linear(g, h, weight, None, None)?;
-            *value = g.push1(rope, &[Some(projected), Some(self.rope)])?;
+            *value = g.push1(rope, &[Some(projected), Some(self.states.rope)])?;
         }
         let v = linear(g, h, &layer.value, None, None)?;
         let op = Attention { heads: Some(config.heads), pattern: self.shape.level.pattern(), scale: None };
-        let inputs = [Some(rotated[0]), Some(rotated[1]), Some(v), Some(self.globals), Some(self.lengths)];
+        let inputs =
+            [Some(rotated[0]), Some(rotated[1]), Some(v), Some(self.states.globals), Some(self.states.lengths)];
         let out = g.push(op, &inputs)?[0];
         let weight = g.constant(&layer.output);
         let project = Linear { activation: Activation::None, gate_offset: (6 * index + 2) * config.model_dim };
@@ -269,12 +322,12 @@ impl Network<'_> {
     }
 
     fn experts(&mut self, index: usize, layer: &LayerWeights, x: Value) -> Result<(Value, Value)> {
-        let config = self.model.config();
+        let config = self.config;
         let h = self.norm(x, 6 * index + 3)?;
         let g = &mut *self.graph;
         let [router, bias, difficulty] =
             [&layer.router, &layer.router_bias, &layer.router_difficulty].map(|weight| g.constant(weight));
-        let inputs = [Some(h), Some(router), Some(bias), Some(self.difficulty), Some(difficulty)];
+        let inputs = [Some(h), Some(router), Some(bias), Some(self.states.difficulty), Some(difficulty)];
         let logits = g.push1(Router, &inputs)?;
         let [gate, up, down] = [&layer.gate, &layer.up, &layer.down].map(|weight| g.constant(weight));
         let op = Experts {
@@ -282,7 +335,7 @@ impl Network<'_> {
             widths: config.expert_widths.clone(),
             gate_offset: (6 * index + 5) * config.model_dim,
         };
-        let inputs = [h, logits, gate, up, down, self.cost_bias, x, self.modulation].map(Some);
+        let inputs = [h, logits, gate, up, down, self.states.cost_bias, x, self.modulation].map(Some);
         let outputs = g.push(op, &inputs)?;
         Ok((outputs[0], outputs[1]))
     }

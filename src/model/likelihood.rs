@@ -21,9 +21,10 @@ use std::ops::{ControlFlow, Range};
 use drdiff_reference::solver::alpha_sigma;
 use rayon::prelude::*;
 
+use super::schedule::evaluation;
 use super::session::Built;
 use super::state::Sequence;
-use super::{Corpus, DenoiserShape, Model, SessionOptions, Sharpening, gamma_at, gamma_slope};
+use super::{Corpus, DenoiserShape, Model, SessionOptions, Sharpening};
 use crate::cpu::noise;
 use crate::ops::StepRow;
 use crate::ops::noise::seed_words;
@@ -307,10 +308,10 @@ impl<'a> Batch<'a> {
 
     /// The parts that need no network.
     fn host_parts(&self) -> Score {
-        let (scorer, knots) = (self.scorer, &self.scorer.model.config().schedule.gamma);
-        let (alpha, sigma) = alpha_sigma(gamma_at(knots, 1.0));
+        let (scorer, schedule) = (self.scorer, &self.scorer.model.config().schedule);
+        let (alpha, sigma) = alpha_sigma(schedule.gamma(1.0));
         let prior = self.windows.iter().copied().flatten().map(|&token| scorer.prior(token, alpha, sigma)).sum();
-        let (alpha, sigma) = alpha_sigma(gamma_at(knots, 0.0));
+        let (alpha, sigma) = alpha_sigma(schedule.gamma(0.0));
         let nats = self.noise(0).flat_map(|(window, eps)| {
             let rows = window.par_iter().zip(eps.par_chunks_exact(scorer.dim));
             rows.map(|(&token, eps)| scorer.reconstruction(token, alpha, sigma, eps)).collect::<Vec<_>>()
@@ -324,19 +325,12 @@ impl<'a> Batch<'a> {
     /// Scores every window at time `t`.
     fn draw(&mut self, t: f64, index: usize) -> Result<Draw> {
         let (scorer, config) = (self.scorer, self.scorer.model.config());
-        let gamma = gamma_at(&config.schedule.gamma, t);
+        let gamma = config.schedule.gamma(t);
         let (alpha, sigma) = alpha_sigma(gamma);
         let z = self.noised(alpha, sigma, index as u32 + 1);
         let Built { shape, handles, executor } = &mut *self.built;
         handles.write_unconditioned(executor, shape, config, z)?;
-        let row = StepRow {
-            gamma: gamma as f32,
-            alpha: alpha as f32,
-            sigma: sigma as f32,
-            bayes_scale: (alpha / sigma.powi(2)) as f32,
-            ..StepRow::default()
-        };
-        executor.write(handles.step, &Tensor::f32([StepRow::LEN], row.words())?)?;
+        executor.write(handles.step, &Tensor::f32([StepRow::LEN], evaluation(gamma).words())?)?;
         let mut squared_error = [0.0; 2];
         for sum in &mut squared_error {
             self.built.executor.run()?;
@@ -344,7 +338,7 @@ impl<'a> Batch<'a> {
             *sum = self.squared_error()?;
         }
         // The mean over draws is the integral over t of the integrand by gamma times d gamma / dt.
-        let weight = 0.5 * (-gamma).exp() * gamma_slope(&config.schedule.gamma, t);
+        let weight = 0.5 * (-gamma).exp() * config.schedule.slope(t);
         let nats = squared_error.map(|error| weight * error);
         Ok(Draw { gamma, nats, squared_error, expert_share: self.expert_share(&scorer.model.config().expert_costs())? })
     }

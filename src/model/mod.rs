@@ -2,8 +2,10 @@
 
 mod config;
 mod corpus;
+mod denoise;
 mod denoiser;
 mod infill;
+mod langflow;
 mod likelihood;
 mod sampler;
 mod schedule;
@@ -14,13 +16,14 @@ mod statistics;
 mod text;
 mod weights;
 
-pub use config::{BudgetConfig, Config, FORMAT, Level, PatternName, ScheduleConfig};
+pub use config::{BudgetConfig, Config, FORMAT, Level, PatternName};
 pub use corpus::Corpus;
+pub use denoise::{DenoiseInput, Denoised, denoise};
 pub use denoiser::{Denoiser, DenoiserShape, Handles};
 pub use infill::{Infill, InfillOptions};
 pub use likelihood::{Estimate, GammaBin, Likelihood, LikelihoodOptions};
 pub use sampler::{Method, Prompt, Sampler};
-pub use schedule::{gamma_at, gamma_slope, step_rows, times};
+pub use schedule::{Schedule, step_rows, times};
 pub use session::{Generated, Progress, Request, Session, SessionOptions};
 pub use sharpening::Sharpening;
 pub use statistics::{Statistics, cut_alike};
@@ -47,9 +50,9 @@ impl Model {
     /// Where a file is missing or damaged, or they contradict each other.
     pub fn load(folder: impl AsRef<Path>, device: &Device) -> Result<Self> {
         let folder = folder.as_ref();
-        let config = Config::read(&folder.join("config.json"))?;
+        let mut config = Config::read(&folder.join("config.json"))?;
         let vocabulary = Vocabulary::read(&folder.join("tokenizer.json"), &config)?;
-        let weights = Weights::read(folder, &config)?;
+        let weights = Weights::read(folder, &mut config)?;
         Ok(Self { config, vocabulary, weights, device: device.clone() })
     }
 

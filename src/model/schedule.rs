@@ -2,19 +2,80 @@
 
 use drdiff_reference::solver::{Point, alpha_sigma, ancestral_coefficients, multistep};
 
+use serde::{Deserialize, Serialize};
+
 use super::{Config, Method, Sampler};
 use crate::ops::StepRow;
 
-/// Gamma at time `t` in `[0, 1]`: linear between the schedule's knots.
-pub fn gamma_at(knots: &[f64], t: f64) -> f64 {
-    let (left, place) = interval(knots, t);
-    knots[left] + (knots[left + 1] - knots[left]) * (place - left as f64)
+/// Noise as a function of time: gamma = ln(sigma^2 / alpha^2) at each time from 0 (cleanest) to 1.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Schedule {
+    /// Linear between knots at evenly spaced times.
+    Knots {
+        /// Strictly increasing, at least 2.
+        gamma: Vec<f64>,
+    },
+    /// The quantile function of a Gumbel distribution, `loc - scale ln(-ln u)`, over `u` from 1e-5 to 1 - 1e-5, clamped to
+    /// where its logarithms reach `cutoff` (LangFlow, arXiv 2604.11748).
+    Gumbel {
+        /// Its mode.
+        loc: f64,
+        /// Its width; above 0.
+        scale: f64,
+        /// In (0, 1/e).
+        cutoff: f64,
+    },
 }
 
-/// The derivative of [`gamma_at`] by `t`; at a knot that of the interval above it.
-pub fn gamma_slope(knots: &[f64], t: f64) -> f64 {
-    let (left, _) = interval(knots, t);
-    (knots[left + 1] - knots[left]) * (knots.len() - 1) as f64
+/// How far a Gumbel schedule's ends stay from 0 and 1.
+const GUMBEL_MARGIN: f64 = 1e-5;
+
+impl Schedule {
+    /// Gamma at time `t` in `[0, 1]`.
+    pub fn gamma(&self, t: f64) -> f64 {
+        match self {
+            Self::Knots { gamma } => {
+                let (left, place) = interval(gamma, t);
+                gamma[left] + (gamma[left + 1] - gamma[left]) * (place - left as f64)
+            }
+            Self::Gumbel { loc, scale, cutoff } => {
+                let u = GUMBEL_MARGIN + t.clamp(0.0, 1.0) * (1.0 - 2.0 * GUMBEL_MARGIN);
+                (loc - scale * (-u.ln()).ln()).clamp(loc - scale * (-cutoff.ln()).ln(), loc - scale * cutoff.ln())
+            }
+        }
+    }
+
+    /// The derivative of [`Schedule::gamma`] by `t`; at a knot that of the interval above it.
+    pub fn slope(&self, t: f64) -> f64 {
+        match self {
+            Self::Knots { gamma } => {
+                let (left, _) = interval(gamma, t);
+                (gamma[left + 1] - gamma[left]) * (gamma.len() - 1) as f64
+            }
+            Self::Gumbel { scale, .. } => {
+                let span = 1.0 - 2.0 * GUMBEL_MARGIN;
+                let u = GUMBEL_MARGIN + t.clamp(0.0, 1.0) * span;
+                scale * span / (u * -u.ln())
+            }
+        }
+    }
+
+    /// What is wrong with it, if anything.
+    pub(super) fn contradiction(&self) -> Option<&'static str> {
+        match self {
+            Self::Knots { gamma } => {
+                let rising = gamma.windows(2).all(|pair| pair[0] < pair[1]);
+                let fits = gamma.len() >= 2 && rising && gamma.iter().all(|gamma| gamma.abs() <= 30.0);
+                (!fits).then_some("`schedule.gamma` must be strictly increasing knots within [-30, 30], at least 2")
+            }
+            Self::Gumbel { loc, scale, cutoff } => {
+                let fits = loc.abs() <= 30.0 && *scale > 0.0 && *scale <= 10.0 && *cutoff > 0.0 && *cutoff < 0.36;
+                (!fits)
+                    .then_some("the Gumbel schedule must have loc in [-30, 30], scale in (0, 10], cutoff in (0, 0.36)")
+            }
+        }
+    }
 }
 
 /// The knot below `t`, and the place of `t` in intervals.
@@ -28,13 +89,25 @@ pub fn times(steps: usize) -> Vec<f64> {
     (0..steps).map(|i| if steps == 1 { 1.0 } else { 1.0 - i as f64 / (steps - 1) as f64 }).collect()
 }
 
+/// The row of an evaluation at `gamma` without an update.
+pub(super) fn evaluation(gamma: f64) -> StepRow {
+    let (alpha, sigma) = alpha_sigma(gamma);
+    StepRow {
+        gamma: gamma as f32,
+        alpha: alpha as f32,
+        sigma: sigma as f32,
+        bayes_scale: (alpha / sigma.powi(2)) as f32,
+        ..StepRow::default()
+    }
+}
+
 /// One row for each step: evaluation at its time, then the update to the next; the last goes to sigma = 0.
 pub fn step_rows(config: &Config, sampler: &Sampler) -> Vec<StepRow> {
     let times = times(sampler.steps);
     let points: Vec<(f64, Point)> = times
         .iter()
         .map(|&t| {
-            let gamma = gamma_at(&config.schedule.gamma, t);
+            let gamma = config.schedule.gamma(t);
             let (alpha, sigma) = alpha_sigma(gamma);
             (gamma, Point { alpha, sigma })
         })
@@ -57,10 +130,6 @@ pub fn step_rows(config: &Config, sampler: &Sampler) -> Vec<StepRow> {
             _ => multistep(if second { Some(points[i - 1].1) } else { None }, from, to),
         };
         rows.push(StepRow {
-            gamma: gamma as f32,
-            alpha: from.alpha as f32,
-            sigma: from.sigma as f32,
-            bayes_scale: (from.alpha / from.sigma.powi(2)) as f32,
             c_x: c.x as f32,
             c_x0: c.x0 as f32,
             c_prev: c.x0_prev as f32,
@@ -69,6 +138,7 @@ pub fn step_rows(config: &Config, sampler: &Sampler) -> Vec<StepRow> {
             refresh: f32::from(u8::from(refresh)),
             stream: (i + 1) as f32,
             sharpen: f32::from(u8::from(gamma <= below)),
+            ..evaluation(gamma)
         });
         anchored |= refresh;
         refreshed = refresh;
@@ -82,10 +152,24 @@ mod tests {
 
     #[test]
     fn gamma_is_linear_between_knots() {
-        let knots = [-1.0, 0.0, 4.0];
-        let at = [0.0, 0.25, 0.5, 0.75, 1.0].map(|t| gamma_at(&knots, t));
+        let knots = Schedule::Knots { gamma: vec![-1.0, 0.0, 4.0] };
+        let at = [0.0, 0.25, 0.5, 0.75, 1.0].map(|t| knots.gamma(t));
         assert_eq!(at, [-1.0, -0.5, 0.0, 2.0, 4.0]);
-        assert_eq!([0.0, 0.25, 0.5, 0.75, 1.0].map(|t| gamma_slope(&knots, t)), [2.0, 2.0, 8.0, 8.0, 8.0]);
+        assert_eq!([0.0, 0.25, 0.5, 0.75, 1.0].map(|t| knots.slope(t)), [2.0, 2.0, 8.0, 8.0, 8.0]);
+    }
+
+    #[test]
+    fn a_gumbel_schedule_rises_and_its_slope_is_its_derivative() {
+        let gumbel = Schedule::Gumbel { loc: 4.723, scale: 0.852, cutoff: 1e-5 };
+        // The ends by hand: u = 1e-5 and 1 - 1e-5.
+        approx::assert_abs_diff_eq!(gumbel.gamma(0.0), 4.723 - 0.852 * (1e5_f64.ln()).ln(), epsilon = 1e-9);
+        approx::assert_abs_diff_eq!(gumbel.gamma(1.0), 4.723 + 0.852 * 1e5_f64.ln(), epsilon = 1e-4);
+        for t in [0.1, 0.5, 0.9] {
+            let step = 1e-6;
+            let measured = (gumbel.gamma(t + step) - gumbel.gamma(t - step)) / (2.0 * step);
+            approx::assert_relative_eq!(gumbel.slope(t), measured, max_relative = 1e-6);
+            assert!(measured > 0.0);
+        }
     }
 
     #[test]

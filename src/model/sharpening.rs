@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use super::Weights;
+use super::weights::DrDiff;
 use crate::graph::Constant;
 use crate::{Error, Result, Tensor};
 
@@ -45,7 +45,7 @@ impl Sharpening {
 
     /// The last norm's own modulation, and what is added to it where a step sharpens: with
     /// `g = (1 + emphasis) / temperature`, the head then sees `g (y (1 + scale) + shift) - emphasis / temperature u`.
-    pub(super) fn modulations(self, weights: &Weights, dim: usize) -> Result<[Modulation; 2]> {
+    pub(super) fn modulations(self, weights: &DrDiff, dim: usize) -> Result<[Modulation; 2]> {
         let last = |constant: &Constant, count: usize| -> Vec<f32> {
             let all = constant.tensor().as_f32().unwrap_or(&[]);
             all[all.len() - count..].to_vec()

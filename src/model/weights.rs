@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
 
-use super::Config;
+use super::{Config, langflow};
 use crate::graph::Constant;
-use crate::{Error, Result, Tensor};
+use crate::{Data, Error, Result, Tensor};
 
 /// Weights of one block.
 #[derive(Clone, Debug)]
@@ -30,6 +30,21 @@ pub(super) struct LayerWeights {
 pub struct Weights {
     pub(super) embedding: Constant,
     pub(super) absorb: Constant,
+    pub(super) architecture: Architecture,
+}
+
+/// The network's weights, by architecture.
+#[derive(Clone, Debug)]
+pub(super) enum Architecture {
+    /// Our own.
+    DrDiff(Box<DrDiff>),
+    /// That of a LangFlow checkpoint.
+    LangFlow(langflow::Network),
+}
+
+/// Weights of our own network.
+#[derive(Clone, Debug)]
+pub(super) struct DrDiff {
     pub(super) input_z: Constant,
     pub(super) input_self: Constant,
     pub(super) input_flag: Constant,
@@ -48,15 +63,42 @@ impl Weights {
     ///
     /// # Errors
     /// Where a file is missing, damaged or contradicts the configuration, or a weight is not finite.
-    pub fn read(folder: &Path, config: &Config) -> Result<Self> {
+    pub fn read(folder: &Path, config: &mut Config) -> Result<Self> {
         let mut files = Files::read(folder)?;
-        let c = config;
+        let weights = match config.langflow {
+            None => Self {
+                embedding: files.take("embedding", &[config.vocab_size, config.embedding_dim])?,
+                absorb: files.take("absorb", &[config.embedding_dim])?,
+                architecture: Architecture::DrDiff(Box::new(DrDiff::read(&mut files, config)?)),
+            },
+            Some(options) => {
+                let (embedding, network) = langflow::read(&mut files, config, options)?;
+                let absorb = Constant::new(Tensor::f32([config.embedding_dim], vec![0.0; config.embedding_dim])?);
+                Self { embedding, absorb, architecture: Architecture::LangFlow(network) }
+            }
+        };
+        files.finish()?;
+        Ok(weights)
+    }
+
+    /// The table of embeddings `[V, De]` and the absorbing state `[De]`; of our own models also the unembedding `[V, D]`
+    /// and, where there is one, the unigram direction `[D]`; by their names in files.
+    pub fn named(&self) -> Vec<(&'static str, &Tensor)> {
+        let mut named = vec![("embedding", &self.embedding), ("absorb", &self.absorb)];
+        if let Architecture::DrDiff(weights) = &self.architecture {
+            named.push(("output.unembed", &weights.unembed));
+            named.extend(weights.unigram.as_ref().map(|unigram| ("output.unigram", unigram)));
+        }
+        named.into_iter().map(|(name, constant)| (name, constant.tensor())).collect()
+    }
+}
+
+impl DrDiff {
+    fn read(files: &mut Files, c: &Config) -> Result<Self> {
         let (d, de, t) = (c.model_dim, c.embedding_dim, c.time_dim);
         let (e, width) = (c.expert_widths.len(), c.expert_width());
         let mut take = |name: &str, shape: &[usize]| files.take(name, shape);
         let weights = Self {
-            embedding: take("embedding", &[c.vocab_size, de])?,
-            absorb: take("absorb", &[de])?,
             input_z: take("input.z.weight", &[d, de])?,
             input_self: take("input.self.weight", &[d, de])?,
             input_flag: take("input.flag", &[3, d])?,
@@ -90,23 +132,14 @@ impl Weights {
         };
         if c.emphasis != 0.0 && weights.unigram.is_none() {
             let problem = format!("lacks the tensor `output.unigram`, which an `emphasis` of {} needs", c.emphasis);
-            return Err(Error::format(folder, problem));
+            return Err(Error::format(&files.folder, problem));
         }
-        files.finish()?;
         Ok(weights)
-    }
-
-    /// The table of embeddings `[V, De]`, the unembedding `[V, D]`, the absorbing state `[De]` and, of models that have
-    /// it, the unigram direction `[D]`, by their names in files.
-    pub fn named(&self) -> Vec<(&'static str, &Tensor)> {
-        let always = [("embedding", &self.embedding), ("output.unembed", &self.unembed), ("absorb", &self.absorb)];
-        let unigram = self.unigram.as_ref().map(|unigram| ("output.unigram", unigram));
-        always.into_iter().chain(unigram).map(|(name, constant)| (name, constant.tensor())).collect()
     }
 }
 
 /// Tensors by name, as the files of a directory hold them.
-struct Files {
+pub(super) struct Files {
     folder: PathBuf,
     tensors: BTreeMap<String, (PathBuf, Tensor)>,
 }
@@ -159,6 +192,10 @@ impl Files {
     }
 
     fn take(&mut self, name: &str, shape: &[usize]) -> Result<Constant> {
+        Ok(Constant::new(self.tensor(name, shape)?))
+    }
+
+    fn tensor(&mut self, name: &str, shape: &[usize]) -> Result<Tensor> {
         let (path, tensor) = self.tensors.remove(name).ok_or_else(|| {
             Error::format(&self.folder, format!("lacks the tensor `{name}`, expected with shape {shape:?}"))
         })?;
@@ -168,7 +205,26 @@ impl Files {
         if let Some(at) = tensor.as_f32().and_then(|data| data.iter().position(|x| !x.is_finite())) {
             return Err(Error::format(path, format!("element {at} of `{name}` is not finite")));
         }
-        Ok(Constant::new(tensor))
+        Ok(tensor)
+    }
+
+    /// The elements of a tensor that is not used as it stands.
+    pub(super) fn floats(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+        match self.tensor(name, shape)?.into_data() {
+            Data::F32(data) => Ok(data),
+            Data::U32(_) => Err(Error::format(&self.folder, format!("`{name}` holds words, expected floats"))),
+        }
+    }
+
+    /// The same of a tensor that may be missing.
+    pub(super) fn optional_floats(&mut self, name: &str, shape: &[usize]) -> Result<Option<Vec<f32>>> {
+        if self.tensors.contains_key(name) { self.floats(name, shape).map(Some) } else { Ok(None) }
+    }
+
+    /// `NAME.weight` `[outputs, inputs]` and `NAME.bias` `[outputs]`.
+    pub(super) fn linear(&mut self, name: &str, outputs: usize, inputs: usize) -> Result<(Vec<f32>, Vec<f32>)> {
+        let weight = self.floats(&format!("{name}.weight"), &[outputs, inputs])?;
+        Ok((weight, self.floats(&format!("{name}.bias"), &[outputs])?))
     }
 
     fn take_optional(&mut self, name: &str, shape: &[usize]) -> Result<Option<Constant>> {

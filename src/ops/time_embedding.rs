@@ -12,7 +12,7 @@ use crate::{DType, Desc, Error, Result, Tensor};
 const NAME: &str = "time_embedding";
 
 /// Inputs: `step`, any f32 tensor whose first element is `gamma = ln(sigma^2 / alpha^2)`, and `frequencies`
-/// `[dim / 2]` as [`time_frequencies`] gives them. Output: `features` `[1, dim]`, `cos(gamma w_j)` then
+/// `[dim / 2]`, such as [`time_frequencies`] gives. Output: `features` `[1, dim]`, `cos(gamma w_j)` then
 /// `sin(gamma w_j)`.
 #[derive(Clone, Copy, Debug)]
 pub struct TimeEmbedding {
@@ -86,7 +86,7 @@ impl Op for TimeEmbedding {
     }
 
     fn evaluate(&self, _shapes: &Shapes, io: &OracleIo<'_>) -> Vec<OracleData> {
-        vec![OracleData::F64(reference::nn::time_embedding(&io.inputs.f64(0)[..1], self.dim))]
+        vec![OracleData::F64(reference::nn::time_embedding(&io.inputs.f64(0)[..1], io.inputs.f64(1)))]
     }
 
     fn cost(&self, _shapes: &Shapes) -> Cost {
@@ -113,7 +113,8 @@ fn build(mut arguments: Arguments) -> Result<Call> {
     if let Some(gamma) = step.as_f32().and_then(<[f32]>::first).filter(|gamma| gamma.abs() > 300.0) {
         return Err(Error::argument("gamma", gamma, "-300 to 300"));
     }
-    let inputs = vec![Some(step), Some(time_frequencies(op.dim)?)];
+    let own = time_frequencies(op.dim)?;
+    let inputs = vec![Some(step), Some(arguments.optional("frequencies").unwrap_or(own))];
     arguments.finish(NAME)?;
     Ok(Call::new(op, inputs, vec![Output::new("features", Check::Nmse(1e-9))]))
 }
@@ -127,6 +128,12 @@ fn case(g: &Gen, gamma: f32, dim: usize, more: usize) -> Case {
 
 fn cases(g: &mut Gen) -> Vec<Case> {
     let mut cases = Vec::new();
+    for (count, gamma) in [(5, 2.5), (128, -9.0), (128, 14.5)] {
+        let falling = (0..count).map(|i| 10_000_f32.powf(-(i as f32) / count as f32));
+        let arguments = Arguments::new().with("step", g.fill([1], [gamma])).set("dim", 2 * count);
+        let arguments = arguments.with("frequencies", g.fill([count], falling));
+        cases.push(Case::new(format!("gamma={gamma}, {count} frequencies from 1 down to 1e-4"), arguments));
+    }
     for dim in [4, 6, 34, 126, 128, 130, 512] {
         for gamma in [-13.0, -6.3, -0.5, 0.0, 1e-3, 2.7, 12.0] {
             cases.push(case(g, gamma, dim, dim % 5));
@@ -137,4 +144,20 @@ fn cases(g: &mut Gen) -> Vec<Case> {
 
 fn bench(g: &mut Gen) -> Vec<Case> {
     vec![case(g, 3.0, 512, 0)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_frequencies_are_the_reference_rounded() {
+        for dim in [4, 34, 128] {
+            let got = time_frequencies(dim).unwrap();
+            let want = reference::nn::time_frequencies(dim / 2);
+            for (got, want) in got.as_f32().unwrap().iter().zip(want) {
+                approx::assert_relative_eq!(f64::from(*got), want, max_relative = 1e-7);
+            }
+        }
+    }
 }

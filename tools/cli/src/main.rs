@@ -1,6 +1,7 @@
 //! `drdiff`: generate text, measure models and texts, verify and measure kernels, call single ops.
 
 mod bench;
+mod denoise;
 mod device;
 mod eval;
 mod eval_report;
@@ -32,6 +33,8 @@ enum Command {
     Generate(generate::Generate),
     /// Bound the likelihood of a text, fill in its gaps, and count what samples are made of
     Eval(eval::Eval),
+    /// Denoise tensors with a model: one evaluation or a whole run
+    Denoise(denoise::Denoise),
     /// Hold every op against the f64 reference
     Verify(verify::Verify),
     /// Measure every op
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Generate(command) => command.run(),
         Command::Eval(command) => command.run(),
+        Command::Denoise(command) => command.run(),
         Command::Verify(command) => command.run(),
         Command::Bench(command) => command.run(),
         Command::Op(command) => command.run(),

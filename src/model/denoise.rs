@@ -1,0 +1,183 @@
+//! A whole model on tensors: no tokenizer, no prompt, no sharpening.
+
+use super::schedule::{evaluation, step_rows};
+use super::state::Sequence;
+use super::{Config, Denoiser, DenoiserShape, Handles, Sampler, Sharpening, Weights};
+use crate::graph::{Executor, Value};
+use crate::ops::StepRow;
+use crate::{Desc, Device, Error, Result, Tensor};
+
+/// What is denoised.
+#[derive(Clone, Debug)]
+pub struct DenoiseInput {
+    /// `[B, N, De]`: the noisy state of text positions.
+    pub z: Tensor,
+    /// `[B, N, De]`: the last prediction, for self-conditioning; `None` is none yet.
+    pub last: Option<Tensor>,
+    /// `[B]`: gamma of each sequence, for a single evaluation; `None` is a whole run from `z`.
+    pub gamma: Option<Tensor>,
+}
+
+/// What the last evaluation gave.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Denoised {
+    /// `[B, N, De]`: the predicted clean embeddings.
+    pub x0: Tensor,
+    /// `[B, N]`: entropy of each prediction in nats.
+    pub entropy: Tensor,
+    /// u32 `[B, N]`: the most probable tokens.
+    pub token: Tensor,
+    /// `[B, N, De]`: the state that the last evaluation saw, after a whole run.
+    pub z: Option<Tensor>,
+}
+
+/// Evaluates a network once, or runs `sampler` from a given state; anchors start as in generation.
+///
+/// # Errors
+/// Where tensors do not suit the model, settings are outside what is accepted, or the device failed.
+pub fn denoise(
+    (config, weights): (&Config, &Weights),
+    input: &DenoiseInput,
+    sampler: &Sampler,
+    device: &Device,
+) -> Result<Denoised> {
+    let [batch, positions] = sizes(config, input)?;
+    sampler.check(config)?;
+    let Some(gamma) = &input.gamma else {
+        let mut rows = step_rows(config, sampler);
+        // The last evaluation is an answer, not a step: the state it saw stays.
+        if let Some(last) = rows.last_mut() {
+            *last = StepRow { c_x: 1.0, c_x0: 0.0, c_prev: 0.0, c_noise: 0.0, ..*last };
+        }
+        if input.last.is_some() {
+            return Err(Error::argument("`self`", "given for a whole run", "it beside `gamma` alone"));
+        }
+        let mut run = Run::new(config, weights, sampler.guidance != 0.0, [batch, positions], device)?;
+        run.start((config, weights), input.z.words(), &[], sampler.seed)?;
+        for row in &rows {
+            run.step(row)?;
+        }
+        return run.result(true);
+    };
+    // A graph has one gamma, so each sequence is a run of its own.
+    let mut run = Run::new(config, weights, false, [1, positions], device)?;
+    let size = positions * config.embedding_dim;
+    let mut parts = Vec::with_capacity(batch);
+    for (b, &gamma) in gamma.as_f32().unwrap_or(&[]).iter().enumerate() {
+        let of = |tensor: &Tensor| tensor.words()[b * size..][..size].to_vec();
+        let last = input.last.as_ref().map(of).unwrap_or_default();
+        run.start((config, weights), &of(&input.z), &last, sampler.seed)?;
+        run.step(&evaluation(f64::from(gamma)))?;
+        parts.push(run.result(false)?);
+    }
+    let join = |part: fn(&Denoised) -> &Tensor| {
+        let words = parts.iter().flat_map(|one| part(one).words()).copied().collect();
+        let shape = parts.first().map_or(Vec::new(), |one| part(one).desc().shape.clone());
+        let shape: Vec<usize> = [batch].into_iter().chain(shape.into_iter().skip(1)).collect();
+        Tensor::from_words(Desc { dtype: part(&parts[0]).desc().dtype, shape }, words)
+    };
+    Ok(Denoised { x0: join(|one| &one.x0), entropy: join(|one| &one.entropy), token: join(|one| &one.token), z: None })
+}
+
+/// B and N.
+fn sizes(config: &Config, input: &DenoiseInput) -> Result<[usize; 2]> {
+    let expected = format!("[B, N, {}], all at least 1", config.embedding_dim);
+    let wrong = |name: &str, tensor: &Tensor, expected: &str| {
+        Err(Error::shape("denoise", name, tensor.desc().to_string(), expected))
+    };
+    let &[batch, positions, dim] = input.z.desc().shape.as_slice() else { return wrong("z", &input.z, &expected) };
+    if input.z.as_f32().is_none() || batch == 0 || dim != config.embedding_dim {
+        return wrong("z", &input.z, &expected);
+    }
+    config.level(positions)?;
+    if let Some(last) = input.last.as_ref().filter(|last| last.desc() != input.z.desc()) {
+        return wrong("self", last, &input.z.desc().to_string());
+    }
+    if let Some(gamma) = &input.gamma {
+        let expected = Desc::f32([batch]);
+        if *gamma.desc() != expected {
+            return wrong("gamma", gamma, &expected.to_string());
+        }
+        if let Some(value) = gamma.as_f32().unwrap_or(&[]).iter().find(|gamma| !(gamma.abs() <= 50.0)) {
+            return Err(Error::argument("gamma", value, "-50 to 50"));
+        }
+    }
+    Ok([batch, positions])
+}
+
+/// A graph on a device, started from given states.
+struct Run {
+    executor: Executor,
+    handles: Handles,
+    shape: DenoiserShape,
+}
+
+impl Run {
+    fn new(
+        config: &Config,
+        weights: &Weights,
+        guidance: bool,
+        [batch, positions]: [usize; 2],
+        device: &Device,
+    ) -> Result<Self> {
+        let level = config.levels[config.level(positions)?].clone();
+        let sharpening = Sharpening::default();
+        let shape = DenoiserShape { batch, positions, level, guidance, sharpening, inspect: false };
+        let Denoiser { graph, handles } = Denoiser::with(config, weights, &shape)?;
+        Ok(Self { executor: Executor::new(device, graph, Default::default())?, handles, shape })
+    }
+
+    /// Writes the states of text positions, `z` and the last prediction (empty: none), as words.
+    fn start(&mut self, (config, weights): (&Config, &Weights), z: &[u32], last: &[u32], seed: u64) -> Result<()> {
+        let Self { executor, handles, shape } = self;
+        let positions = shape.positions;
+        handles.write_layout(executor, shape, config, &vec![positions; shape.batch], 0.0)?;
+        let free = Sequence { prompt: vec![None; positions], seed };
+        handles.write_start(executor, shape, (config, weights), &vec![free; shape.batch])?;
+        self.put(self.handles.z, z)?;
+        if !last.is_empty() {
+            self.put(self.handles.x0, last)?;
+        }
+        Ok(())
+    }
+
+    /// Writes the text rows of a state; anchors are 0 at the start.
+    fn put(&mut self, value: Value, text: &[u32]) -> Result<()> {
+        let desc = self.executor.graph().desc(value).clone();
+        let skip = self.shape.level.anchors * desc.last();
+        let row = desc.len() / self.shape.batch;
+        let words =
+            text.chunks_exact(row - skip).flat_map(|text| std::iter::repeat_n(0, skip).chain(text.iter().copied()));
+        let tensor = Tensor::from_words(desc, words.collect());
+        self.executor.write(value, &tensor)
+    }
+
+    fn step(&mut self, row: &StepRow) -> Result<()> {
+        self.executor.write(self.handles.step, &Tensor::f32([StepRow::LEN], row.words())?)?;
+        self.executor.run()?;
+        self.executor.wait()
+    }
+
+    fn result(&self, with_state: bool) -> Result<Denoised> {
+        let handles = &self.handles;
+        Ok(Denoised {
+            x0: self.text(handles.x0)?,
+            entropy: self.text(handles.difficulty)?,
+            token: self.text(handles.token)?,
+            z: with_state.then(|| self.text(handles.z)).transpose()?,
+        })
+    }
+
+    /// The text rows of a value `[B, R, ..]`.
+    fn text(&self, value: Value) -> Result<Tensor> {
+        let tensor = self.executor.read(value)?;
+        let (batch, rows, anchors) = (self.shape.batch, self.shape.rows(), self.shape.level.anchors);
+        let width = tensor.words().len() / (batch * rows);
+        let words = tensor.words().chunks_exact(rows * width).flat_map(|rows| &rows[anchors * width..]).copied();
+        let mut shape = vec![batch, self.shape.positions];
+        if width > 1 || tensor.desc().shape.len() > 2 {
+            shape.push(width);
+        }
+        Ok(Tensor::from_words(Desc { dtype: tensor.desc().dtype, shape }, words.collect()))
+    }
+}

@@ -1,0 +1,95 @@
+//! A LangFlow checkpoint against what LangFlow's own code computed on it (`tests/data/langflow-tiny`).
+
+mod common;
+
+use std::path::{Path, PathBuf};
+
+use drdiff::check::nmse;
+use drdiff::model::{Config, DenoiseInput, Denoised, Weights, denoise};
+use drdiff::{Device, Method, Sampler, Tensor};
+use safetensors::{Dtype, SafeTensors};
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/langflow-tiny")
+}
+
+/// Tensors of the golden file, by name; ids are I32 there.
+struct Golden(Vec<u8>);
+
+impl Golden {
+    fn read() -> Self {
+        Self(std::fs::read(folder().join("golden.safetensors")).unwrap())
+    }
+
+    fn get(&self, name: &str) -> Tensor {
+        let file = SafeTensors::deserialize(&self.0).unwrap();
+        let view = file.tensor(name).unwrap();
+        let words = view.data().chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]));
+        match view.dtype() {
+            Dtype::F32 => Tensor::f32(view.shape(), words.map(f32::from_bits).collect()).unwrap(),
+            Dtype::I32 => Tensor::u32(view.shape(), words.collect()).unwrap(),
+            other => panic!("{name} is {other:?}"),
+        }
+    }
+}
+
+fn devices() -> [Device; 3] {
+    [Device::Reference, Device::Cpu, common::gpu()]
+}
+
+fn run(input: &DenoiseInput, steps: usize, device: &Device) -> Denoised {
+    let mut config = Config::read(&folder().join("config.json")).unwrap();
+    let weights = Weights::read(&folder(), &mut config).unwrap();
+    let sampler = Sampler { steps, method: Method::FirstOrder, ..Default::default() };
+    denoise((&config, &weights), input, &sampler, device).unwrap()
+}
+
+fn error(got: &Tensor, want: &Tensor) -> f64 {
+    assert_eq!(got.desc(), want.desc());
+    let want: Vec<f64> = want.as_f32().unwrap().iter().map(|&x| f64::from(x)).collect();
+    nmse(got.as_f32().unwrap(), &want)
+}
+
+/// Tokens are equal wherever the best logit is ahead by more than `margin`.
+fn assert_tokens(got: &Tensor, golden: &Golden, name: &str, margin: f32) {
+    let (want, margins) = (golden.get(&format!("{name}.token")), golden.get(&format!("{name}.margin")));
+    let mut compared = 0;
+    for ((got, want), by) in got.as_u32().unwrap().iter().zip(want.as_u32().unwrap()).zip(margins.as_f32().unwrap()) {
+        if *by > margin {
+            assert_eq!(got, want, "{name}");
+            compared += 1;
+        }
+    }
+    assert!(compared * 10 > 9 * got.desc().len(), "{name}: only {compared} tokens are clear");
+}
+
+#[test]
+fn evaluations_are_langflows() {
+    let golden = Golden::read();
+    for device in devices() {
+        for case in ["eval0", "eval1", "eval2", "eval3"] {
+            let part = |part: &str| golden.get(&format!("{case}.{part}"));
+            let input = DenoiseInput { z: part("z"), last: Some(part("self")), gamma: Some(part("gamma")) };
+            let got = run(&input, 1, &device);
+            let errors = [error(&got.x0, &part("x0")), error(&got.entropy, &part("entropy"))];
+            assert!(errors[0] <= 1e-8 && errors[1] <= 1e-8, "{case} on {}: {errors:?}", device.name());
+            assert_tokens(&got.token, &golden, case, 1e-3);
+            assert!(got.z.is_none());
+        }
+    }
+}
+
+#[test]
+fn whole_runs_are_langflows() {
+    let golden = Golden::read();
+    for device in devices() {
+        for steps in [1, 2, 9, 32] {
+            let case = format!("gen{steps}");
+            let input = DenoiseInput { z: golden.get(&format!("{case}.z0")), last: None, gamma: None };
+            let got = run(&input, steps, &device);
+            let z = error(got.z.as_ref().unwrap(), &golden.get(&format!("{case}.z")));
+            assert!(z <= 1e-6, "{case} on {}: {z:.1e}", device.name());
+            assert_tokens(&got.token, &golden, &case, 1e-2);
+        }
+    }
+}
