@@ -49,6 +49,7 @@ pub mod gpu;
 pub mod graph;
 pub mod model;
 pub mod ops;
+pub mod schedule;
 mod tensor;
 
 pub use device::Device;

@@ -1,11 +1,11 @@
 //! The solver on the CPU.
 
-use drdiff_reference::solver::Coefficients;
 use rayon::prelude::*;
 
 use super::noise;
 use crate::graph::Inputs;
 use crate::ops::StepRow;
+use crate::schedule::Coefficients;
 
 /// `trajectory[s+1] = c_x trajectory[s] + c_x0 x0[s] + c_prev x0[s-1]`.
 pub(crate) fn trajectory(x: &[f32], x0: &[f32], coefficients: &[Coefficients], out: &mut [f32]) {

@@ -5,8 +5,9 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::sharpening::{EMPHASES, TEMPERATURES};
-use super::{Schedule, Sharpening, langflow};
+use super::{Sharpening, langflow};
 use crate::ops::Pattern;
+use crate::schedule::Schedule;
 use crate::{Error, Result};
 
 /// The name and version of the format this library reads.

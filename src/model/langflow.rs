@@ -7,9 +7,10 @@ use serde::Deserialize;
 
 use super::denoiser::{DenoiserShape, Head, States, linear};
 use super::weights::Files;
-use super::{BudgetConfig, Config, Level, PatternName, Schedule, Sharpening};
+use super::{BudgetConfig, Config, Level, PatternName, Sharpening};
 use crate::graph::{Constant, Graph, Value};
 use crate::ops::{Activation, Attention, Linear, Norm, NormKind, Pattern, Rope, TimeEmbedding};
+use crate::schedule::Schedule;
 use crate::{Error, Result, Tensor};
 
 /// `model_type` in its `config.json`, and what [`Config::format`] says of such a model.

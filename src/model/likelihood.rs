@@ -18,7 +18,6 @@
 use std::collections::BTreeMap;
 use std::ops::{ControlFlow, Range};
 
-use drdiff_reference::solver::alpha_sigma;
 use rayon::prelude::*;
 
 use super::schedule::evaluation;
@@ -28,6 +27,7 @@ use super::{Corpus, DenoiserShape, Model, SessionOptions, Sharpening};
 use crate::cpu::noise;
 use crate::ops::StepRow;
 use crate::ops::noise::seed_words;
+use crate::schedule::Point;
 use crate::{Error, Result, Tensor};
 
 /// How a bound is estimated.
@@ -309,9 +309,9 @@ impl<'a> Batch<'a> {
     /// The parts that need no network.
     fn host_parts(&self) -> Score {
         let (scorer, schedule) = (self.scorer, &self.scorer.model.config().schedule);
-        let (alpha, sigma) = alpha_sigma(schedule.gamma(1.0));
+        let Point { alpha, sigma } = Point::at(schedule.gamma(1.0));
         let prior = self.windows.iter().copied().flatten().map(|&token| scorer.prior(token, alpha, sigma)).sum();
-        let (alpha, sigma) = alpha_sigma(schedule.gamma(0.0));
+        let Point { alpha, sigma } = Point::at(schedule.gamma(0.0));
         let nats = self.noise(0).flat_map(|(window, eps)| {
             let rows = window.par_iter().zip(eps.par_chunks_exact(scorer.dim));
             rows.map(|(&token, eps)| scorer.reconstruction(token, alpha, sigma, eps)).collect::<Vec<_>>()
@@ -326,7 +326,7 @@ impl<'a> Batch<'a> {
     fn draw(&mut self, t: f64, index: usize) -> Result<Draw> {
         let (scorer, config) = (self.scorer, self.scorer.model.config());
         let gamma = config.schedule.gamma(t);
-        let (alpha, sigma) = alpha_sigma(gamma);
+        let Point { alpha, sigma } = Point::at(gamma);
         let z = self.noised(alpha, sigma, index as u32 + 1);
         let Built { shape, handles, executor } = &mut *self.built;
         handles.write_unconditioned(executor, shape, config, z)?;

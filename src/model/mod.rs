@@ -23,7 +23,7 @@ pub use denoiser::{Denoiser, DenoiserShape, Handles};
 pub use infill::{Infill, InfillOptions};
 pub use likelihood::{Estimate, GammaBin, Likelihood, LikelihoodOptions};
 pub use sampler::{Method, Prompt, Sampler};
-pub use schedule::{Schedule, step_rows, times};
+pub use schedule::{step_rows, times};
 pub use session::{Generated, Progress, Request, Session, SessionOptions};
 pub use sharpening::Sharpening;
 pub use statistics::{Statistics, cut_alike};

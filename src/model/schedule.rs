@@ -1,88 +1,10 @@
-//! Time, noise and the coefficients of every step.
+//! The rows of a run: time, noise and coefficients of every step.
 
-use drdiff_reference::solver::{Point, alpha_sigma, ancestral_coefficients, multistep};
 
-use serde::{Deserialize, Serialize};
 
 use super::{Config, Method, Sampler};
 use crate::ops::StepRow;
-
-/// Noise as a function of time: gamma = ln(sigma^2 / alpha^2) at each time from 0 (cleanest) to 1.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Schedule {
-    /// Linear between knots at evenly spaced times.
-    Knots {
-        /// Strictly increasing, at least 2.
-        gamma: Vec<f64>,
-    },
-    /// The quantile function of a Gumbel distribution, `loc - scale ln(-ln u)`, over `u` from 1e-5 to 1 - 1e-5, clamped to
-    /// where its logarithms reach `cutoff` (LangFlow, arXiv 2604.11748).
-    Gumbel {
-        /// Its mode.
-        loc: f64,
-        /// Its width; above 0.
-        scale: f64,
-        /// In (0, 1/e).
-        cutoff: f64,
-    },
-}
-
-/// How far a Gumbel schedule's ends stay from 0 and 1.
-const GUMBEL_MARGIN: f64 = 1e-5;
-
-impl Schedule {
-    /// Gamma at time `t` in `[0, 1]`.
-    pub fn gamma(&self, t: f64) -> f64 {
-        match self {
-            Self::Knots { gamma } => {
-                let (left, place) = interval(gamma, t);
-                gamma[left] + (gamma[left + 1] - gamma[left]) * (place - left as f64)
-            }
-            Self::Gumbel { loc, scale, cutoff } => {
-                let u = GUMBEL_MARGIN + t.clamp(0.0, 1.0) * (1.0 - 2.0 * GUMBEL_MARGIN);
-                (loc - scale * (-u.ln()).ln()).clamp(loc - scale * (-cutoff.ln()).ln(), loc - scale * cutoff.ln())
-            }
-        }
-    }
-
-    /// The derivative of [`Schedule::gamma`] by `t`; at a knot that of the interval above it.
-    pub fn slope(&self, t: f64) -> f64 {
-        match self {
-            Self::Knots { gamma } => {
-                let (left, _) = interval(gamma, t);
-                (gamma[left + 1] - gamma[left]) * (gamma.len() - 1) as f64
-            }
-            Self::Gumbel { scale, .. } => {
-                let span = 1.0 - 2.0 * GUMBEL_MARGIN;
-                let u = GUMBEL_MARGIN + t.clamp(0.0, 1.0) * span;
-                scale * span / (u * -u.ln())
-            }
-        }
-    }
-
-    /// What is wrong with it, if anything.
-    pub(super) fn contradiction(&self) -> Option<&'static str> {
-        match self {
-            Self::Knots { gamma } => {
-                let rising = gamma.windows(2).all(|pair| pair[0] < pair[1]);
-                let fits = gamma.len() >= 2 && rising && gamma.iter().all(|gamma| gamma.abs() <= 30.0);
-                (!fits).then_some("`schedule.gamma` must be strictly increasing knots within [-30, 30], at least 2")
-            }
-            Self::Gumbel { loc, scale, cutoff } => {
-                let fits = loc.abs() <= 30.0 && *scale > 0.0 && *scale <= 10.0 && *cutoff > 0.0 && *cutoff < 0.36;
-                (!fits)
-                    .then_some("the Gumbel schedule must have loc in [-30, 30], scale in (0, 10], cutoff in (0, 0.36)")
-            }
-        }
-    }
-}
-
-/// The knot below `t`, and the place of `t` in intervals.
-fn interval(knots: &[f64], t: f64) -> (usize, f64) {
-    let place = t.clamp(0.0, 1.0) * (knots.len() - 1) as f64;
-    ((place as usize).min(knots.len() - 2), place)
-}
+use crate::schedule::{Point, ancestral, multistep};
 
 /// Times of the evaluations, 1 to 0.
 pub fn times(steps: usize) -> Vec<f64> {
@@ -91,7 +13,7 @@ pub fn times(steps: usize) -> Vec<f64> {
 
 /// The row of an evaluation at `gamma` without an update.
 pub(super) fn evaluation(gamma: f64) -> StepRow {
-    let (alpha, sigma) = alpha_sigma(gamma);
+    let Point { alpha, sigma } = Point::at(gamma);
     StepRow {
         gamma: gamma as f32,
         alpha: alpha as f32,
@@ -108,8 +30,7 @@ pub fn step_rows(config: &Config, sampler: &Sampler) -> Vec<StepRow> {
         .iter()
         .map(|&t| {
             let gamma = config.schedule.gamma(t);
-            let (alpha, sigma) = alpha_sigma(gamma);
-            (gamma, Point { alpha, sigma })
+            (gamma, Point::at(gamma))
         })
         .collect();
     let below = sampler.sharpen_below.or(config.sharpen_below).unwrap_or(f64::INFINITY);
@@ -126,7 +47,7 @@ pub fn step_rows(config: &Config, sampler: &Sampler) -> Vec<StepRow> {
             && !refreshed
             && !(last && sampler.lower_order_final);
         let c = match sampler.method {
-            Method::Ancestral => ancestral_coefficients(from, to),
+            Method::Ancestral => ancestral(from, to),
             _ => multistep(if second { Some(points[i - 1].1) } else { None }, from, to),
         };
         rows.push(StepRow {
@@ -149,28 +70,6 @@ pub fn step_rows(config: &Config, sampler: &Sampler) -> Vec<StepRow> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn gamma_is_linear_between_knots() {
-        let knots = Schedule::Knots { gamma: vec![-1.0, 0.0, 4.0] };
-        let at = [0.0, 0.25, 0.5, 0.75, 1.0].map(|t| knots.gamma(t));
-        assert_eq!(at, [-1.0, -0.5, 0.0, 2.0, 4.0]);
-        assert_eq!([0.0, 0.25, 0.5, 0.75, 1.0].map(|t| knots.slope(t)), [2.0, 2.0, 8.0, 8.0, 8.0]);
-    }
-
-    #[test]
-    fn a_gumbel_schedule_rises_and_its_slope_is_its_derivative() {
-        let gumbel = Schedule::Gumbel { loc: 4.723, scale: 0.852, cutoff: 1e-5 };
-        // The ends by hand: u = 1e-5 and 1 - 1e-5.
-        approx::assert_abs_diff_eq!(gumbel.gamma(0.0), 4.723 - 0.852 * (1e5_f64.ln()).ln(), epsilon = 1e-9);
-        approx::assert_abs_diff_eq!(gumbel.gamma(1.0), 4.723 + 0.852 * 1e5_f64.ln(), epsilon = 1e-4);
-        for t in [0.1, 0.5, 0.9] {
-            let step = 1e-6;
-            let measured = (gumbel.gamma(t + step) - gumbel.gamma(t - step)) / (2.0 * step);
-            approx::assert_relative_eq!(gumbel.slope(t), measured, max_relative = 1e-6);
-            assert!(measured > 0.0);
-        }
-    }
 
     #[test]
     fn evaluations_span_the_schedule() {

@@ -7,6 +7,7 @@ use crate::check::{Arguments, Call, Case, Check, Entry, Gen, Output};
 use crate::gpu::{Grid, Kernel, Recorder, shaders};
 use crate::graph::{Bindings, Cost, CpuIo, Op, OracleData, OracleIo, Shapes};
 use crate::ops::{dims, index32, require};
+use crate::schedule::{self, Coefficients, Point};
 use crate::{DType, Desc, Error, Result, Tensor, cpu};
 
 /// Inputs: `x` `[N, D]`, `x0` `[S, N, D]`. Output: `trajectory` `[S+1, N, D]`, the first is `x`.
@@ -19,7 +20,7 @@ pub struct Solver {
     sigma: Vec<f64>,
     order: usize,
     lower_order_final: bool,
-    coefficients: Vec<reference::solver::Coefficients>,
+    coefficients: Vec<Coefficients>,
 }
 
 impl Solver {
@@ -51,7 +52,8 @@ impl Solver {
                 return Err(Error::argument(format!("point {i} of the schedule"), found, "a larger alpha / sigma"));
             }
         }
-        let coefficients = reference::solver::step_coefficients(&alpha, &sigma, order, lower_order_final);
+        let points: Vec<_> = alpha.iter().zip(&sigma).map(|(&alpha, &sigma)| Point { alpha, sigma }).collect();
+        let coefficients = schedule::solver(&points, order, lower_order_final);
         Ok(Self { alpha, sigma, order, lower_order_final, coefficients })
     }
 }
