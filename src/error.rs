@@ -37,13 +37,13 @@ pub enum Error {
         source: wgpu::RequestDeviceError,
     },
     /// An allocation did not fit.
-    #[error("out of memory on {device}: {what} needs {bytes} bytes")]
+    #[error("out of memory on {device}: {what} needs {}", size(*bytes))]
     OutOfMemory {
-        /// The device.
+        /// The device, or the host.
         device: String,
         /// What was to be allocated.
         what: String,
-        /// Its size.
+        /// Its size; 0 where nobody says.
         bytes: u64,
     },
     /// wgpu reported an error; a defect of drdiff or of the driver.
@@ -129,6 +129,10 @@ pub enum Error {
         /// Steps asked for.
         steps: usize,
     },
+}
+
+fn size(bytes: u64) -> String {
+    if bytes > 0 { format!("{bytes} bytes") } else { "more than there is".to_owned() }
 }
 
 /// An error and what caused it, in one line.

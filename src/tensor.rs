@@ -1,6 +1,6 @@
 //! Plain host tensors: a shape and row-major data.
 
-use crate::{Error, Result};
+use crate::{Error, Result, memory};
 
 /// The element type of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,12 +106,20 @@ impl Tensor {
     }
 
     /// A tensor of zeros.
-    pub fn zeros(desc: Desc) -> Self {
-        let data = match desc.dtype {
-            DType::F32 => Data::F32(vec![0.0; desc.len()]),
-            DType::U32 => Data::U32(vec![0; desc.len()]),
-        };
-        Self { desc, data }
+    ///
+    /// # Errors
+    /// Where the memory is refused.
+    pub fn zeros(desc: Desc) -> Result<Self> {
+        let words = memory::zeroed("a tensor", desc.len())?;
+        Ok(Self::from_words(desc, words))
+    }
+
+    /// A copy; unlike `clone`, it may be refused.
+    ///
+    /// # Errors
+    /// Where the memory is refused.
+    pub fn try_clone(&self) -> Result<Self> {
+        Ok(Self::from_words(self.desc.clone(), memory::copied("a tensor", self.words())?))
     }
 
     fn new(desc: Desc, data: Data) -> Result<Self> {

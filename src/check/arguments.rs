@@ -19,6 +19,15 @@ impl Arguments {
         Self::default()
     }
 
+    /// A copy; unlike `clone`, it may be refused.
+    ///
+    /// # Errors
+    /// Where the memory is refused.
+    pub fn try_clone(&self) -> Result<Self> {
+        let tensors = self.tensors.iter().map(|(name, tensor)| Ok((name.clone(), tensor.try_clone()?)));
+        Ok(Self { tensors: tensors.collect::<Result<_>>()?, settings: self.settings.clone() })
+    }
+
     /// With a tensor.
     #[must_use]
     pub fn with(mut self, name: &str, tensor: Tensor) -> Self {

@@ -39,9 +39,9 @@ pub struct CaseReport {
 /// Where the case could not be run at all.
 pub fn run_case(entry: &Entry, case: &Case, device: &Device) -> Result<CaseReport> {
     let options = ExecutorOptions { sentinels: true, ..Default::default() };
-    let mut tested = (entry.build)(case.arguments.clone())?.prepare(device, options)?;
+    let mut tested = (entry.build)(case.arguments.try_clone()?)?.prepare(device, options)?;
     tested.executor.run()?;
-    let mut oracle = (entry.build)(case.arguments.clone())?.prepare(&Device::Reference, Default::default())?;
+    let mut oracle = (entry.build)(case.arguments.try_clone()?)?.prepare(&Device::Reference, Default::default())?;
     oracle.executor.run()?;
     let mut report = CaseReport::default();
     for (output, (&got, &want)) in tested.outputs.iter().zip(tested.values.iter().zip(&oracle.values)) {

@@ -5,6 +5,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::gemm;
+use crate::{Result, memory};
 
 /// Rows of a task. The GEMM packs both operands anew for each block of scores, which costs more than the products
 /// where a block has few rows or tokens.
@@ -62,20 +63,29 @@ struct Part {
 
 impl Vocabulary<'_> {
     /// Writes x0, lse, entropy and token of all rows.
-    pub(crate) fn expectation(&self, x0: &mut [f32], lse: &mut [f32], entropy: &mut [f32], token: &mut [u32]) {
+    ///
+    /// # Errors
+    /// Where memory is refused.
+    pub(crate) fn expectation(
+        &self,
+        x0: &mut [f32],
+        lse: &mut [f32],
+        entropy: &mut [f32],
+        token: &mut [u32],
+    ) -> Result<()> {
         let blocks = lse.len().div_ceil(ROWS).max(1);
         let spans = (TASKS / blocks).clamp(1, self.vocab.div_ceil(KEYS));
         let span = self.vocab.div_ceil(spans);
         let x0 = x0.par_chunks_mut(ROWS * self.embed_dim);
         let scalars = lse.par_chunks_mut(ROWS).zip(entropy.par_chunks_mut(ROWS)).zip(token.par_chunks_mut(ROWS));
-        x0.zip(scalars).enumerate().for_each(|(block, (x0, ((lse, entropy), token)))| {
+        x0.zip(scalars).enumerate().try_for_each(|(block, (x0, ((lse, entropy), token)))| {
             let rows = block * ROWS..block * ROWS + lse.len();
             let starts: Vec<usize> = (0..self.vocab).step_by(span).collect();
             let parts = starts.into_par_iter().map(|start| {
                 let keys = start..(start + span).min(self.vocab);
                 self.part(rows.clone(), keys)
             });
-            let mut parts: Vec<Part> = parts.collect();
+            let mut parts = parts.collect::<Result<Vec<Part>>>()?;
             let Part { rows: mut states, mut sums } = parts.remove(0);
             for part in parts {
                 for (i, (state, other)) in states.iter_mut().zip(part.rows).enumerate() {
@@ -98,25 +108,26 @@ impl Vocabulary<'_> {
                     *x0 = sum * scale;
                 }
             }
-        });
+            Ok(())
+        })
     }
 
     /// Some rows over some tokens.
-    fn part(&self, rows: Range<usize>, keys: Range<usize>) -> Part {
+    fn part(&self, rows: Range<usize>, keys: Range<usize>) -> Result<Part> {
         let Self { h, unembed, embed, skip, dim, embed_dim, .. } = *self;
         let h = &h[rows.start * dim..rows.end * dim];
         let skip = skip.map(|skip| &skip[rows.start * embed_dim..rows.end * embed_dim]);
-        let mut sums = vec![0.0; rows.len() * embed_dim];
-        let mut scores = vec![0.0; rows.len() * KEYS.min(keys.len())];
+        let mut sums = memory::zeroed("the expectations of a block of rows", rows.len() * embed_dim)?;
+        let mut scores = memory::zeroed("the scores of a block of rows", rows.len() * KEYS.min(keys.len()))?;
         let mut states: Vec<Row> = Vec::with_capacity(rows.len());
         for first in keys.clone().step_by(KEYS) {
             let block = first..(first + KEYS).min(keys.end);
             let width = block.len();
             let scores = &mut scores[..rows.len() * width];
             let values = &embed[block.start * embed_dim..block.end * embed_dim];
-            gemm::product(h, &unembed[block.start * dim..block.end * dim], scores, dim, width);
+            gemm::product(h, &unembed[block.start * dim..block.end * dim], scores, dim, width)?;
             if let Some(skip) = skip {
-                gemm::add_product(skip, values, scores, embed_dim, width);
+                gemm::add_product(skip, values, scores, embed_dim, width)?;
             }
             for (i, scores) in scores.chunks_exact_mut(width).enumerate() {
                 let other = weigh(scores, first);
@@ -132,9 +143,9 @@ impl Vocabulary<'_> {
                     states.push(other);
                 }
             }
-            gemm::add_weighted(scores, values, &mut sums, width, embed_dim);
+            gemm::add_weighted(scores, values, &mut sums, width, embed_dim)?;
         }
-        Part { rows: states, sums }
+        Ok(Part { rows: states, sums })
     }
 }
 
@@ -160,15 +171,18 @@ fn weigh(scores: &mut [f32], first: usize) -> Row {
 
 /// For each row of `x` `[.., dim]` the row of `table` `[vocab, dim]` with the largest inner product, the lower one of
 /// equals.
-pub(crate) fn rounding(x: &[f32], table: &[f32], token: &mut [u32], dim: usize, vocab: usize) {
-    token.par_chunks_mut(ROUNDING_ROWS).zip(x.par_chunks(ROUNDING_ROWS * dim)).for_each(|(token, x)| {
-        let mut scores = vec![0.0; token.len() * KEYS.min(vocab)];
+///
+/// # Errors
+/// Where memory is refused.
+pub(crate) fn rounding(x: &[f32], table: &[f32], token: &mut [u32], dim: usize, vocab: usize) -> Result<()> {
+    token.par_chunks_mut(ROUNDING_ROWS).zip(x.par_chunks(ROUNDING_ROWS * dim)).try_for_each(|(token, x)| {
+        let mut scores = memory::zeroed("the scores of a block of rows", token.len() * KEYS.min(vocab))?;
         let mut best = vec![f32::NEG_INFINITY; token.len()];
         token.fill(0);
         for first in (0..vocab).step_by(KEYS) {
             let width = KEYS.min(vocab - first);
             let scores = &mut scores[..token.len() * width];
-            gemm::product(x, &table[first * dim..(first + width) * dim], scores, dim, width);
+            gemm::product(x, &table[first * dim..(first + width) * dim], scores, dim, width)?;
             for (i, scores) in scores.chunks_exact(width).enumerate() {
                 for (j, &score) in scores.iter().enumerate() {
                     if score > best[i] {
@@ -178,5 +192,6 @@ pub(crate) fn rounding(x: &[f32], table: &[f32], token: &mut [u32], dim: usize, 
                 }
             }
         }
-    });
+        Ok(())
+    })
 }

@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use wgpu::util::DeviceExt as _;
-
 use super::{DeviceChoice, GpuOptions, Kernel, Tier, adapter};
-use crate::{Error, Result};
+use crate::{Error, Result, memory};
+
+/// Most bytes of host memory that a write of any size takes while it is on its way.
+const STAGING: usize = 16 << 20;
 
 /// An open GPU. Clones share the device.
 #[derive(Clone, Debug)]
@@ -22,6 +23,8 @@ struct Inner {
     pipelines: Mutex<HashMap<String, wgpu::ComputePipeline>>,
     failure: Arc<Mutex<Failure>>,
     absent: wgpu::Buffer,
+    /// Counts down to the allocation to refuse; see [`Gpu::refuse_allocation`].
+    refusal: AtomicU64,
 }
 
 /// What callbacks of the device left behind.
@@ -101,7 +104,7 @@ impl Gpu {
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
         let info = adapter.get_info();
         let pipelines = Mutex::default();
-        Self(Arc::new(Inner { id, info, device, queue, pipelines, failure, absent }))
+        Self(Arc::new(Inner { id, info, device, queue, pipelines, failure, absent, refusal: AtomicU64::new(0) }))
     }
 
     /// Tells devices of one process apart.
@@ -142,32 +145,59 @@ impl Gpu {
     pub fn buffer(&self, what: &str, bytes: u64) -> Result<wgpu::Buffer> {
         let bytes = bytes.max(16);
         self.check_binding(what, bytes)?;
-        let device = &self.0.device;
         let usage = wgpu::BufferUsages::STORAGE
             | wgpu::BufferUsages::COPY_SRC
             | wgpu::BufferUsages::COPY_DST
             | wgpu::BufferUsages::INDIRECT
             | wgpu::BufferUsages::UNIFORM;
+        let buffer = self.allocate(what, bytes, usage, false)?;
+        self.check().map(|()| buffer)
+    }
+
+    /// A buffer of any usage.
+    pub(super) fn allocate(
+        &self,
+        what: &str,
+        size: u64,
+        usage: wgpu::BufferUsages,
+        mapped_at_creation: bool,
+    ) -> Result<wgpu::Buffer> {
+        let descriptor = wgpu::BufferDescriptor { label: Some(what), size, usage, mapped_at_creation };
+        self.attempt(what, size, |device| device.create_buffer(&descriptor))
+    }
+
+    /// What `make` makes of the device, with errors that wgpu reports meanwhile returned; `bytes` is what it needs, 0
+    /// where that is not known.
+    pub(super) fn attempt<T>(&self, what: &str, bytes: u64, make: impl FnOnce(&wgpu::Device) -> T) -> Result<T> {
+        let countdown = |left: u64| left.checked_sub(1);
+        if self.0.refusal.fetch_update(Ordering::Relaxed, Ordering::Relaxed, countdown) == Ok(1) {
+            return Err(self.out_of_memory(what, bytes));
+        }
+        let device = &self.0.device;
         let memory = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let validation = device.push_error_scope(wgpu::ErrorFilter::Validation);
-        let buffer = device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some(what),
-            size: bytes,
-            usage,
-            mapped_at_creation: false,
-        });
+        let made = make(device);
         let invalid = pollster::block_on(validation.pop());
         let exhausted = pollster::block_on(memory.pop());
-        if let Some(error) = invalid {
-            return Err(self.refused(format!("a buffer for {what}"), error));
-        }
-        if let Some(error) = exhausted {
+        match (invalid, exhausted) {
+            (Some(error), _) => Err(self.refused(what, error)),
             // A lost device has no memory either.
-            let Error::Gpu { .. } = self.refused(what, error) else { return self.check_lost().map(|()| buffer) };
-            let what = what.to_owned();
-            return Err(Error::OutOfMemory { device: self.0.info.name.clone(), what, bytes });
+            (None, Some(error)) => Err(match self.refused(what, error) {
+                Error::OutOfMemory { .. } => self.out_of_memory(what, bytes),
+                lost => lost,
+            }),
+            (None, None) => Ok(made),
         }
-        self.check().map(|()| buffer)
+    }
+
+    fn out_of_memory(&self, what: &str, bytes: u64) -> Error {
+        Error::OutOfMemory { device: self.0.info.name.clone(), what: what.to_owned(), bytes }
+    }
+
+    /// Makes the `nth` allocation from now on fail as it would without memory, the first one with 1; for tests.
+    #[doc(hidden)]
+    pub fn refuse_allocation(&self, nth: u64) {
+        self.0.refusal.store(nth, Ordering::Relaxed);
     }
 
     /// Refuses what no single binding can hold.
@@ -191,16 +221,43 @@ impl Gpu {
     /// Where it exceeds the device's limit or its memory.
     pub fn upload(&self, what: &str, words: &[u32]) -> Result<wgpu::Buffer> {
         let buffer = self.buffer(what, words.len() as u64 * 4)?;
-        self.0.queue.write_buffer(&buffer, 0, bytemuck::cast_slice(words));
+        self.write(what, &buffer, 0, words)?;
         Ok(buffer)
     }
 
-    pub(crate) fn uniform(&self, bytes: &[u8]) -> wgpu::Buffer {
-        self.0.device.create_buffer_init(&wgpu::util::BufferInitDescriptor {
-            label: Some("params"),
-            contents: bytes,
-            usage: wgpu::BufferUsages::UNIFORM,
-        })
+    /// Writes `words` to `buffer` from byte `offset` on, ahead of all work that is submitted later.
+    ///
+    /// # Errors
+    /// Where there is no memory to stage them, or the device was lost.
+    pub(crate) fn write(&self, what: &str, buffer: &wgpu::Buffer, offset: u64, words: &[u32]) -> Result<()> {
+        let bytes: &[u8] = bytemuck::cast_slice(words);
+        if bytes.len() <= STAGING {
+            self.attempt(what, bytes.len() as u64, |_| self.0.queue.write_buffer(buffer, offset, bytes))?;
+            return self.check();
+        }
+        // wgpu would stage all of it at once, and lose the device where there is no memory for that.
+        let usage = wgpu::BufferUsages::MAP_WRITE | wgpu::BufferUsages::COPY_SRC;
+        for (index, bytes) in bytes.chunks(STAGING).enumerate() {
+            let size = bytes.len() as u64;
+            let staging = self.allocate(what, size, usage, true)?;
+            let mut view = staging.get_mapped_range_mut(..).map_err(|error| gpu_error(what, error))?;
+            view.copy_from_slice(bytes);
+            drop(view);
+            staging.unmap();
+            let mut encoder = self.0.device.create_command_encoder(&Default::default());
+            encoder.copy_buffer_to_buffer(&staging, 0, buffer, offset + (index * STAGING) as u64, size);
+            self.0.queue.submit([encoder.finish()]);
+            self.wait()?;
+        }
+        Ok(())
+    }
+
+    /// A kernel's parameters.
+    pub(super) fn uniform(&self, bytes: &[u8]) -> Result<wgpu::Buffer> {
+        let (what, size) = ("a kernel's parameters", bytes.len() as u64);
+        let buffer = self.allocate(what, size, wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST, false)?;
+        self.attempt(what, size, |_| self.0.queue.write_buffer(&buffer, 0, bytes))?;
+        Ok(buffer)
     }
 
     /// The first `words` words of `buffer`, once all submitted work is done.
@@ -212,12 +269,9 @@ impl Gpu {
         if bytes == 0 {
             return Ok(Vec::new());
         }
-        let staging = self.0.device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("read back"),
-            size: bytes,
-            usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
-            mapped_at_creation: false,
-        });
+        let mut read = memory::zeroed("a read-back", words)?;
+        let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
+        let staging = self.allocate("a read-back", bytes, usage, false)?;
         let mut encoder = self.0.device.create_command_encoder(&Default::default());
         encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, bytes);
         self.0.queue.submit([encoder.finish()]);
@@ -229,7 +283,8 @@ impl Gpu {
         let mapped = receiver.recv().map_err(|error| gpu_error("a read-back", error))?;
         mapped.map_err(|error| gpu_error("a read-back", error))?;
         let view = staging.slice(..).get_mapped_range().map_err(|error| gpu_error("a read-back", error))?;
-        Ok(bytemuck::pod_collect_to_vec(&view))
+        bytemuck::cast_slice_mut(&mut read).copy_from_slice(&view);
+        Ok(read)
     }
 
     /// Waits for all submitted work.
@@ -264,11 +319,14 @@ impl Gpu {
         }
     }
 
-    /// The error for what wgpu refused: the loss of the device, where that is why.
+    /// The error for what wgpu refused: the loss of the device or a lack of memory, where that is why.
     pub(super) fn refused(&self, what: impl Into<String>, error: wgpu::Error) -> Error {
         // The news of a loss comes by callback, and callbacks run when the device is polled.
         let _ = self.0.device.poll(wgpu::PollType::Poll);
-        self.check_lost().err().unwrap_or_else(|| gpu_error(what, error))
+        self.check_lost().err().unwrap_or_else(|| match error {
+            wgpu::Error::OutOfMemory { .. } => self.out_of_memory(&what.into(), 0),
+            error => gpu_error(what, error),
+        })
     }
 
     /// The pipeline of a kernel, made at the first call.
@@ -280,27 +338,24 @@ impl Gpu {
         if let Some(pipeline) = lock(&self.0.pipelines).get(&label) {
             return Ok(pipeline.clone());
         }
-        let device = &self.0.device;
-        let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
         let descriptor = wgpu::ShaderModuleDescriptor {
             label: Some(&label),
             source: wgpu::ShaderSource::Wgsl(kernel.wgsl()?.into()),
         };
         let checks = wgpu::ShaderRuntimeChecks { force_loop_bounding: false, ..wgpu::ShaderRuntimeChecks::checked() };
-        // SAFETY: all bounds checks stay on; only the guard against endless loops goes, and every loop of ours counts
-        // to a size that the host checked.
-        let module = unsafe { device.create_shader_module_trusted(descriptor, checks) };
-        let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-            label: Some(&label),
-            layout: None,
-            module: &module,
-            entry_point: Some("main"),
-            compilation_options: Default::default(),
-            cache: None,
-        });
-        if let Some(error) = pollster::block_on(scope.pop()) {
-            return Err(self.refused(format!("the kernel {label}"), error));
-        }
+        let pipeline = self.attempt(&format!("the kernel {label}"), 0, |device| {
+            // SAFETY: all bounds checks stay on; only the guard against endless loops goes, and every loop of ours
+            // counts to a size that the host checked.
+            let module = unsafe { device.create_shader_module_trusted(descriptor, checks) };
+            device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+                label: Some(&label),
+                layout: None,
+                module: &module,
+                entry_point: Some("main"),
+                compilation_options: Default::default(),
+                cache: None,
+            })
+        })?;
         self.check()?;
         lock(&self.0.pipelines).insert(label, pipeline.clone());
         Ok(pipeline)

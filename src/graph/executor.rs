@@ -6,7 +6,7 @@ use super::host::Host;
 use super::oracle::Oracle;
 use super::{Bindings, Graph, OracleData, Plan, Source, Value};
 use crate::gpu::{Binding, Command, Gpu, Profiler, Recorder};
-use crate::{Device, Error, Result, Tensor};
+use crate::{Device, Error, Result, Tensor, memory};
 
 /// Words behind each buffer that ops must leave alone, where they are checked.
 const SENTINELS: u64 = 1024;
@@ -123,12 +123,10 @@ impl Executor {
         }
         match &mut self.backend {
             Backend::Gpu(memory) => {
-                let bytes = bytemuck::cast_slice(tensor.words());
-                memory.gpu.queue().write_buffer(&memory.buffers[value.index()], 0, bytes);
-                memory.gpu.check()?;
+                memory.gpu.write("a state", &memory.buffers[value.index()], 0, tensor.words())?;
             }
             Backend::Host(host) => host.write(value.index(), tensor.words()),
-            Backend::Oracle(oracle) => oracle.write(value.index(), tensor),
+            Backend::Oracle(oracle) => oracle.write(value.index(), tensor)?,
         }
         Ok(())
     }
@@ -142,11 +140,11 @@ impl Executor {
         if let Some(row) = rows.iter().find(|row| row.len() != len) {
             return Err(Error::shape("stage", "a row", row.len().to_string(), len.to_string()));
         }
-        if let Backend::Gpu(memory) = &mut self.backend {
-            let words: Vec<u32> = rows.iter().flatten().map(|x| x.to_bits()).collect();
-            let buffer = memory.gpu.upload("staged rows", &words)?;
-            memory.staged.retain(|(staged, ..)| *staged != value);
-            memory.staged.push((value, buffer, len as u64 * 4));
+        if let Backend::Gpu(gpu_memory) = &mut self.backend {
+            let words = memory::collected("staged rows", rows.iter().flatten().map(|x| x.to_bits()))?;
+            let buffer = gpu_memory.gpu.upload("staged rows", &words)?;
+            gpu_memory.staged.retain(|(staged, ..)| *staged != value);
+            gpu_memory.staged.push((value, buffer, len as u64 * 4));
         }
         Ok(())
     }
@@ -180,13 +178,13 @@ impl Executor {
                 if let Some((value, _, row)) = staged {
                     host.write(value.index(), bytemuck::cast_slice(row));
                 }
-                *times = timed(graph, |index| host.run_node(graph, index));
+                *times = timed(graph, |index| host.run_node(graph, index))?;
             }
             Backend::Oracle(oracle) => {
                 if let Some((value, _, row)) = staged {
-                    oracle.write(value.index(), &Tensor::f32([row.len()], row.to_vec())?);
+                    oracle.write(value.index(), &Tensor::f32([row.len()], row.to_vec())?)?;
                 }
-                *times = timed(graph, |index| oracle.run_node(graph, index));
+                *times = timed(graph, |index| oracle.run_node(graph, index))?;
             }
         }
         Ok(Submitted { submits: 0 })
@@ -217,8 +215,8 @@ impl Executor {
                 let words = memory.gpu.download(&memory.buffers[value.index()], info.desc.len())?;
                 Ok(Tensor::from_words(info.desc.clone(), words))
             }
-            Backend::Host(host) => Ok(host.read(&self.graph, value.index())),
-            Backend::Oracle(oracle) => Ok(oracle.read(&self.graph, value.index())),
+            Backend::Host(host) => host.read(&self.graph, value.index()),
+            Backend::Oracle(oracle) => oracle.read(&self.graph, value.index()),
         }
     }
 
@@ -264,13 +262,13 @@ impl Executor {
 }
 
 /// Runs every op by `run` and takes the time of each.
-fn timed(graph: &Graph, mut run: impl FnMut(usize)) -> Vec<OpTime> {
+fn timed(graph: &Graph, mut run: impl FnMut(usize) -> Result<()>) -> Result<Vec<OpTime>> {
     let origin = Instant::now();
     let now = || origin.elapsed().as_nanos() as f64;
     let ops = graph.nodes.iter().enumerate().map(|(index, node)| {
         let begin = now();
-        run(index);
-        OpTime { name: node.op.name(), begin, end: now() }
+        run(index)?;
+        Ok(OpTime { name: node.op.name(), begin, end: now() })
     });
     ops.collect()
 }
@@ -288,7 +286,7 @@ impl GpuMemory {
             }
             let buffer = gpu.buffer(&what, bytes + SENTINELS * 4)?;
             let tail = [SENTINEL; SENTINELS as usize];
-            gpu.queue().write_buffer(&buffer, bytes, bytemuck::cast_slice(&tail));
+            gpu.write(&what, &buffer, bytes, &tail)?;
             guarded.push((buffer.clone(), what, bytes));
             Ok(buffer)
         };

@@ -100,7 +100,10 @@ pub trait Op: std::fmt::Debug + Send + Sync {
     fn encode(&self, recorder: &mut Recorder<'_>, shapes: &Shapes, io: &Bindings) -> Result<()>;
 
     /// Computes on the CPU, in f32.
-    fn run(&self, shapes: &Shapes, io: &mut CpuIo<'_>);
+    ///
+    /// # Errors
+    /// Where working memory is refused; what was being written is then of no use.
+    fn run(&self, shapes: &Shapes, io: &mut CpuIo<'_>) -> Result<()>;
 
     /// Computes with the f64 reference: one entry for each output, then one for each update.
     fn evaluate(&self, shapes: &Shapes, io: &OracleIo<'_>) -> Vec<OracleData>;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::Vocabulary;
 use super::weights::read_whole;
-use crate::{Error, Result};
+use crate::{Error, Result, memory};
 
 /// Documents one behind the other, each with an end of text behind it.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,8 +41,8 @@ impl Corpus {
         let mut corpus = Self { tokens: Vec::new(), bytes: Vec::new(), documents: 0 };
         for line in text.lines().filter(|line| !line.is_empty()) {
             let (tokens, bytes) = vocabulary.document(line)?;
-            corpus.tokens.extend(tokens);
-            corpus.bytes.extend(bytes);
+            memory::extend("the tokens of the text", &mut corpus.tokens, tokens)?;
+            memory::extend("the bytes of the tokens", &mut corpus.bytes, bytes)?;
             corpus.documents += 1;
         }
         Ok(corpus)
@@ -85,7 +85,7 @@ impl Corpus {
         };
         // The middles of `count` equal parts.
         let places = (0..count).map(|i| (2 * i + 1) * all / (2 * count));
-        Ok(places.map(|place| place * length..len.min((place + 1) * length)).collect())
+        memory::collected("the windows", places.map(|place| place * length..len.min((place + 1) * length)))
     }
 }
 

@@ -7,7 +7,7 @@ use crate::ops::{
     Activation, Attention, BayesQuery, Embedding, Experts, Linear, Norm, NormKind, Rope, Router, SegmentMean,
     SolverStep, StepRow, TimeEmbedding, VocabExpectation, time_frequencies,
 };
-use crate::{Desc, Result, Tensor};
+use crate::{Desc, Result, Tensor, memory};
 
 /// What shapes a graph.
 #[derive(Clone, Debug, PartialEq)]
@@ -217,7 +217,7 @@ impl Network<'_> {
         let dim = self.model.config().model_dim;
         let [own, added] = self.shape.sharpening.modulations(self.model.weights(), dim)?;
         // Spreads one word of the step over a gate.
-        let mut spread = vec![0.0; 2 * dim * StepRow::LEN];
+        let mut spread = memory::zeroed("the sharpened modulation", 2 * dim * StepRow::LEN)?;
         spread.iter_mut().skip(StepRow::SHARPEN).step_by(StepRow::LEN).for_each(|weight| *weight = 1.0);
         let spread = Constant::new(Tensor::f32([2 * dim, StepRow::LEN], spread)?);
         let g = &mut *self.graph;

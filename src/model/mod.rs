@@ -25,7 +25,7 @@ pub use session::{Generated, Progress, Request, Session, SessionOptions};
 pub use sharpening::Sharpening;
 pub use statistics::{Statistics, cut_alike};
 pub use text::Vocabulary;
-pub use weights::{Weights, read_tensors, tensors, write_tensors, write_whole};
+pub use weights::{Weights, read_tensors, tensors, write_tensors, write_whole, write_with};
 
 use std::path::Path;
 

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use super::state::Sequence;
 use super::{Denoiser, DenoiserShape, Handles, Model, Prompt, Sampler, step_rows};
 use crate::graph::{Executor, ExecutorOptions, OpTime, Plan};
-use crate::{Device, Error, Result, Tensor};
+use crate::{Device, Error, Result, Tensor, memory};
 
 /// How a session is set up.
 #[derive(Clone, Copy, Debug)]
@@ -66,7 +66,8 @@ impl Built {
     pub fn routing(&self) -> Result<Vec<Tensor>> {
         let layers = self.handles.routing.iter().map(|&value| {
             let indices = self.executor.read(value)?;
-            Tensor::u32([self.shape.batch, self.shape.rows(), indices.desc().last()], indices.words().to_vec())
+            let words = memory::copied("the routing", indices.words())?;
+            Tensor::u32([self.shape.batch, self.shape.rows(), indices.desc().last()], words)
         });
         layers.collect()
     }
@@ -139,6 +140,7 @@ impl<'a> Session<'a> {
         sampler: &Sampler,
         progress: impl FnMut(&Progress<'_>) -> ControlFlow<()>,
     ) -> Result<String> {
+        memory::room("the prompt", prompt.bytes())?;
         let request = Request { prompt: prompt.clone(), ..Request::default() };
         let mut all = self.generate_batch(&[request], sampler, progress)?;
         Ok(all.pop().map(|generated| generated.text).unwrap_or_default())
@@ -267,8 +269,8 @@ fn texts(model: &Model, built: &Built, sequences: &[Sequence]) -> Result<Vec<Gen
     let (anchors, rows) = (built.shape.level.anchors, built.shape.rows());
     let all = sequences.iter().enumerate().map(|(b, sequence)| {
         let predicted = &tokens[b * rows + anchors..][..sequence.prompt.len()];
-        let tokens: Vec<u32> =
-            sequence.prompt.iter().zip(predicted).map(|(given, &token)| given.unwrap_or(token)).collect();
+        let tokens = sequence.prompt.iter().zip(predicted).map(|(given, &token)| given.unwrap_or(token));
+        let tokens = memory::collected("a text", tokens)?;
         let text = model.vocabulary().finish(&tokens, &sequence.prompt)?;
         Ok(Generated { text, tokens, seed: sequence.seed })
     });

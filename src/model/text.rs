@@ -6,7 +6,13 @@ use tokenizers::{Encoding, Tokenizer};
 
 use super::Config;
 use super::weights::read_whole;
-use crate::{Error, Result};
+use crate::{Error, Result, memory};
+
+/// Most bytes that the tokenizer takes, which ends the process where they are refused: for each byte of its file, for
+/// each byte of a text that it encodes, and for each id that it decodes.
+const READ: u64 = 40;
+const ENCODED: u64 = 400;
+const DECODED: u64 = 200;
 
 /// The tokenizer of a model.
 #[derive(Debug)]
@@ -22,6 +28,7 @@ impl Vocabulary {
     /// Where it cannot be read, or has not as many tokens as the model.
     pub fn read(path: &Path, config: &Config) -> Result<Self> {
         let bytes = read_whole(path)?;
+        memory::room("the tokenizer", READ * bytes.len() as u64)?;
         let mut tokenizer = Tokenizer::from_bytes(&bytes).map_err(|source| Error::Format {
             path: path.to_owned(),
             problem: "not a tokenizer".to_owned(),
@@ -52,10 +59,11 @@ impl Vocabulary {
     /// # Errors
     /// Where the tokenizer cannot take it.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
-        Ok(self.encoding(text)?.get_ids().to_vec())
+        memory::copied("the tokens of a text", self.encoding(text)?.get_ids())
     }
 
     fn encoding(&self, text: &str) -> Result<Encoding> {
+        memory::room("the tokens of a text", ENCODED * text.len() as u64)?;
         let encoding = self.tokenizer.encode(text, false);
         encoding.map_err(|error| {
             Error::argument("the text", format!("not encodable ({error})"), "text the tokenizer takes")
@@ -72,9 +80,11 @@ impl Vocabulary {
             reached += bytes;
             bytes
         };
-        let mut bytes: Vec<usize> = encoding.get_offsets().iter().map(advance).collect();
-        bytes.push(line.len().saturating_sub(reached) + 1);
-        Ok(([encoding.get_ids(), &[self.eos]].concat(), bytes))
+        let what = "the tokens of a text";
+        let mut bytes = memory::collected(what, encoding.get_offsets().iter().map(advance))?;
+        memory::extend(what, &mut bytes, [line.len().saturating_sub(reached) + 1])?;
+        let ids = encoding.get_ids().iter().copied().chain([self.eos]);
+        Ok((memory::collected(what, ids)?, bytes))
     }
 
     /// The text of ids.
@@ -82,6 +92,7 @@ impl Vocabulary {
     /// # Errors
     /// Where an id is unknown to the tokenizer.
     pub fn decode(&self, ids: &[u32]) -> Result<String> {
+        memory::room("a text", DECODED * ids.len() as u64)?;
         self.tokenizer
             .decode(ids, false)
             .map_err(|error| Error::argument("token ids", format!("not decodable ({error})"), "ids of the vocabulary"))
@@ -95,7 +106,7 @@ impl Vocabulary {
     pub fn finish(&self, ids: &[u32], prompt: &[Option<u32>]) -> Result<String> {
         let given = prompt.iter().rposition(Option::is_some).map_or(0, |last| last + 1).min(ids.len());
         let free = ids[given..].iter().take_while(|&&id| id != self.eos);
-        let ids: Vec<u32> = ids[..given].iter().chain(free).copied().filter(|&id| id != self.eos).collect();
-        self.decode(&ids)
+        let ids = ids[..given].iter().chain(free).copied().filter(|&id| id != self.eos);
+        self.decode(&memory::collected("a text", ids)?)
     }
 }

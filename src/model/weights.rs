@@ -1,14 +1,21 @@
 //! Weights from safetensors, one file or sharded; whatever a file says is checked before it is believed.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use safetensors::{Dtype, SafeTensors};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::Config;
 use crate::graph::Constant;
-use crate::{Error, Result, Tensor};
+use crate::memory::collected;
+use crate::{Error, Result, Tensor, memory};
+
+/// What a tensor's memory is called where it is refused.
+const TENSOR: &str = "a tensor";
+/// Most bytes that names and places of tensors take once they are parsed, for each byte of JSON.
+const PARSED: u64 = 16;
 
 /// Weights of one block.
 #[derive(Clone, Debug)]
@@ -124,12 +131,9 @@ impl Files {
             files.read_file(&folder.join("model.safetensors"))?;
             return Ok(files);
         }
-        let text = std::fs::read_to_string(&index_path).map_err(|source| Error::File {
-            path: index_path.clone(),
-            doing: "read",
-            source,
-        })?;
-        let index: Index = serde_json::from_str(&text).map_err(|source| Error::Format {
+        let text = read_whole(&index_path)?;
+        memory::room("the names of an index", PARSED * text.len() as u64)?;
+        let index: Index = serde_json::from_slice(&text).map_err(|source| Error::Format {
             path: index_path.clone(),
             problem: "not an index with a `weight_map`".to_owned(),
             source: Some(Box::new(source)),
@@ -188,8 +192,11 @@ impl Files {
 /// The tensors of a safetensors file, floats widened to f32.
 ///
 /// # Errors
-/// Where the header or an offset is wrong, or a type is neither f32, f16, bf16 nor u32.
+/// Where the header or an offset is wrong, a type is neither f32, f16, bf16 nor u32, or the memory is refused.
 pub fn tensors(path: &Path, bytes: &[u8]) -> Result<Vec<(String, Tensor)>> {
+    if let Some(length) = bytes.first_chunk().map(|&length| u64::from_le_bytes(length)) {
+        memory::room("the names of tensors", PARSED * length.min(bytes.len() as u64))?;
+    }
     let file = SafeTensors::deserialize(bytes).map_err(|source| Error::Format {
         path: path.to_owned(),
         problem: format!("not a safetensors file ({source})"),
@@ -201,10 +208,14 @@ pub fn tensors(path: &Path, bytes: &[u8]) -> Result<Vec<(String, Tensor)>> {
         let halves = || data.chunks_exact(2).map(|b| [b[0], b[1]]);
         let words = || data.chunks_exact(4).map(|b| [b[0], b[1], b[2], b[3]]);
         let tensor = match view.dtype() {
-            Dtype::F32 => Tensor::f32(shape, words().map(f32::from_le_bytes).collect()),
-            Dtype::F16 => Tensor::f32(shape, halves().map(|b| half::f16::from_le_bytes(b).to_f32()).collect()),
-            Dtype::BF16 => Tensor::f32(shape, halves().map(|b| half::bf16::from_le_bytes(b).to_f32()).collect()),
-            Dtype::U32 => Tensor::u32(shape, words().map(u32::from_le_bytes).collect()),
+            Dtype::F32 => Tensor::f32(shape, collected(TENSOR, words().map(f32::from_le_bytes))?),
+            Dtype::F16 => {
+                Tensor::f32(shape, collected(TENSOR, halves().map(|b| half::f16::from_le_bytes(b).to_f32()))?)
+            }
+            Dtype::BF16 => {
+                Tensor::f32(shape, collected(TENSOR, halves().map(|b| half::bf16::from_le_bytes(b).to_f32()))?)
+            }
+            Dtype::U32 => Tensor::u32(shape, collected(TENSOR, words().map(u32::from_le_bytes))?),
             other => {
                 return Err(Error::format(path, format!("`{name}` is {other:?}, expected F32, F16, BF16 or U32")));
             }
@@ -227,28 +238,39 @@ pub fn read_tensors(path: &Path) -> Result<Vec<(String, Tensor)>> {
 /// # Errors
 /// Where it cannot be read.
 pub(super) fn read_whole(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(|source| Error::File { path: path.to_owned(), doing: "read", source })
+    memory::read(path)
 }
 
-/// Writes a safetensors file in one go: a whole file or none.
+/// What the header of a safetensors file says of a tensor.
+#[derive(Serialize)]
+struct Info<'a> {
+    dtype: Dtype,
+    shape: &'a [usize],
+    data_offsets: [usize; 2],
+}
+
+/// Writes a safetensors file: a whole file or none. Tensors go straight to the file.
 ///
 /// # Errors
 /// Where the file cannot be written.
 pub fn write_tensors(path: &Path, tensors: &[(String, Tensor)]) -> Result<()> {
-    let views = tensors.iter().map(|(name, tensor)| {
+    let by_name: BTreeMap<&str, &Tensor> = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
+    let mut end = 0;
+    let infos = by_name.iter().map(|(&name, tensor)| {
         let dtype = if tensor.as_f32().is_some() { Dtype::F32 } else { Dtype::U32 };
-        let bytes: &[u8] = bytemuck::cast_slice(tensor.words());
-        let view = safetensors::tensor::TensorView::new(dtype, tensor.desc().shape.clone(), bytes);
-        view.map(|view| (name.clone(), view))
+        let start = end;
+        end += tensor.words().len() * 4;
+        (name, Info { dtype, shape: &tensor.desc().shape, data_offsets: [start, end] })
     });
-    let invalid = |source: safetensors::SafeTensorError| Error::Format {
-        path: path.to_owned(),
-        problem: "cannot be made".to_owned(),
-        source: Some(Box::new(source)),
-    };
-    let views = views.collect::<std::result::Result<Vec<_>, _>>().map_err(invalid)?;
-    let bytes = safetensors::serialize(views, None).map_err(invalid)?;
-    write_whole(path, &bytes)
+    let infos: BTreeMap<_, _> = infos.collect();
+    write_with(path, |file| {
+        let mut header = serde_json::to_vec(&infos)?;
+        // Readers map the elements into memory, and want them aligned.
+        header.resize(header.len().next_multiple_of(8), b' ');
+        file.write_all(&(header.len() as u64).to_le_bytes())?;
+        file.write_all(&header)?;
+        by_name.values().try_for_each(|tensor| file.write_all(bytemuck::cast_slice(tensor.words())))
+    })
 }
 
 /// Writes a file beside its place and moves it there.
@@ -256,21 +278,32 @@ pub fn write_tensors(path: &Path, tensors: &[(String, Tensor)]) -> Result<()> {
 /// # Errors
 /// Where the file cannot be written; nothing is left behind then.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    write_with(path, |file| file.write_all(bytes))
+}
+
+/// Like [`write_whole`], with what `write` writes.
+///
+/// # Errors
+/// Where the file cannot be written or `write` fails; nothing is left behind then.
+pub fn write_with(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
+    let failed = |source| Error::File { path: path.to_owned(), doing: "write", source };
+    let write = |to: &Path| {
+        let mut file = BufWriter::new(std::fs::File::create(to)?);
+        write(&mut file)?;
+        file.flush()
+    };
     // Through a link to its target; a device or a pipe is written to, never replaced.
     let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     if std::fs::metadata(&target).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir()) {
-        return std::fs::write(&target, bytes).map_err(|source| Error::File {
-            path: path.to_owned(),
-            doing: "write",
-            source,
-        });
+        return write(&target).map_err(failed);
     }
     let mut partial = target.as_os_str().to_owned();
     partial.push(format!(".{}.partial", std::process::id()));
-    let written = std::fs::write(&partial, bytes).and_then(|()| std::fs::rename(&partial, &target));
+    let partial = PathBuf::from(partial);
+    let written = write(&partial).and_then(|()| std::fs::rename(&partial, &target));
     written.map_err(|source| {
         // The cause is the first failure; that the remains cannot be removed adds nothing.
         let _ = std::fs::remove_file(&partial);
-        Error::File { path: path.to_owned(), doing: "write", source }
+        failed(source)
     })
 }

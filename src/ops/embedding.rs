@@ -55,9 +55,10 @@ impl Op for Embedding {
         recorder.dispatch(&EMBEDDING, &params, &buffers, Grid::elements(count, 256))
     }
 
-    fn run(&self, shapes: &Shapes, io: &mut CpuIo<'_>) {
+    fn run(&self, shapes: &Shapes, io: &mut CpuIo<'_>) -> Result<()> {
         let dim = shapes.input(0).dim(1);
         cpu::embedding::embedding(io.inputs.f32(0), io.inputs.u32(1), io.outputs.f32(0), dim);
+        Ok(())
     }
 
     fn evaluate(&self, shapes: &Shapes, io: &OracleIo<'_>) -> Vec<OracleData> {

@@ -108,10 +108,10 @@ impl Op for Linear {
         }
     }
 
-    fn run(&self, shapes: &Shapes, io: &mut CpuIo<'_>) {
+    fn run(&self, shapes: &Shapes, io: &mut CpuIo<'_>) -> Result<()> {
         let (m, k, n) = sizes(shapes);
         let y = io.outputs.f32(0);
-        cpu::gemm::x_times_transposed(io.inputs.f32(0), io.inputs.f32(1), y, m, k, n);
+        cpu::gemm::x_times_transposed(io.inputs.f32(0), io.inputs.f32(1), y, m, k, n)?;
         cpu::nn::epilogue(
             y,
             n,
@@ -120,6 +120,7 @@ impl Op for Linear {
             io.inputs.get(3),
             io.inputs.get(4).map(|gate| &gate[self.gate_offset..][..n]),
         );
+        Ok(())
     }
 
     fn evaluate(&self, shapes: &Shapes, io: &OracleIo<'_>) -> Vec<OracleData> {

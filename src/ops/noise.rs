@@ -68,7 +68,7 @@ impl Op for Noise {
         recorder.dispatch(&NOISE, &params, &buffers, Grid::elements(batch * self.count.div_ceil(4), 64))
     }
 
-    fn run(&self, shapes: &Shapes, io: &mut CpuIo<'_>) {
+    fn run(&self, shapes: &Shapes, io: &mut CpuIo<'_>) -> Result<()> {
         let [bits, normal] = io.outputs.split();
         let normal = bytemuck::cast_slice_mut(normal);
         for (b, seed) in io.inputs.u32(0).chunks_exact(2).enumerate().take(shapes.input(0).dim(0)) {
@@ -76,6 +76,7 @@ impl Op for Noise {
             let out = (&mut bits[range.clone()], &mut normal[range]);
             cpu::noise::fill([seed[0], seed[1]], self.stream, out.0, out.1);
         }
+        Ok(())
     }
 
     fn evaluate(&self, _shapes: &Shapes, io: &OracleIo<'_>) -> Vec<OracleData> {

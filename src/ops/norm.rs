@@ -94,10 +94,11 @@ impl Op for Norm {
         recorder.dispatch(&NORM, &params, &buffers, Grid::flat(x.rows()))
     }
 
-    fn run(&self, shapes: &Shapes, io: &mut CpuIo<'_>) {
+    fn run(&self, shapes: &Shapes, io: &mut CpuIo<'_>) -> Result<()> {
         let dim = shapes.input(0).last();
         let modulation = io.inputs.get(1).map(|m| (&m[self.shift_offset..][..dim], &m[self.scale_offset..][..dim]));
         cpu::norm::norm(io.inputs.f32(0), modulation, io.outputs.f32(0), dim, self.kind, self.eps);
+        Ok(())
     }
 
     fn evaluate(&self, shapes: &Shapes, io: &OracleIo<'_>) -> Vec<OracleData> {

@@ -7,7 +7,7 @@ use super::{filled, index32, require};
 use crate::check::{Arguments, Call, Case, Check, Entry, Gen, Output};
 use crate::gpu::{Grid, Kernel, Recorder, shaders};
 use crate::graph::{Bindings, Cost, CpuIo, Op, OracleData, OracleIo, Shapes};
-use crate::{DType, Desc, Error, Result, Tensor, cpu};
+use crate::{DType, Desc, Error, Result, Tensor, cpu, memory};
 
 /// Inputs: `x` `[B, R, D]` or `[R, D]` and `table` `[R, rotary_dim / 2, 2]` of (cos, sin), which all sequences share.
 /// Output: `y` like `x`, with dims `(2j, 2j + 1)` of each head, `(a, b)`, turned to `(a cos - b sin, a sin + b cos)`
@@ -24,13 +24,13 @@ pub struct Rope {
 /// `p base^(-2j / rotary_dim)`; the rows of the anchors, which come first, are zeros and so set those dims to zero.
 ///
 /// # Errors
-/// Where `rotary_dim` is odd.
+/// Where `rotary_dim` is odd, or the memory is refused.
 pub fn rope_table(anchors: usize, positions: usize, rotary_dim: usize, base: f64) -> Result<Tensor> {
     even(rotary_dim)?;
     let pairs = rotary_dim / 2;
     let frequencies: Vec<f64> = (0..pairs).map(|j| base.powf(-2.0 * j as f64 / rotary_dim as f64)).collect();
-    let mut table = vec![0.0; anchors * rotary_dim];
-    table.reserve_exact(positions * rotary_dim);
+    let mut table = memory::empty("the table of rotations", (anchors + positions) * rotary_dim)?;
+    table.resize(anchors * rotary_dim, 0.0);
     for p in 0..positions {
         for frequency in &frequencies {
             let (sin, cos) = (p as f64 * frequency).sin_cos();
@@ -100,10 +100,11 @@ impl Op for Rope {
         recorder.dispatch(&ROPE, &params, &buffers, Grid::elements(x.len(), 256))
     }
 
-    fn run(&self, shapes: &Shapes, io: &mut CpuIo<'_>) {
+    fn run(&self, shapes: &Shapes, io: &mut CpuIo<'_>) -> Result<()> {
         let dim = shapes.input(0).last();
         let (x, table) = (io.inputs.f32(0), io.inputs.f32(1));
         cpu::rope::rope(x, table, io.outputs.f32(0), dim, dim / self.heads, self.rotary_dim);
+        Ok(())
     }
 
     fn evaluate(&self, shapes: &Shapes, io: &OracleIo<'_>) -> Vec<OracleData> {

@@ -69,16 +69,17 @@ impl Op for Router {
         recorder.dispatch(&ROUTER, &params, &buffers, Grid::flat(tokens.div_ceil(32) * experts.div_ceil(8)))
     }
 
-    fn run(&self, shapes: &Shapes, io: &mut CpuIo<'_>) {
+    fn run(&self, shapes: &Shapes, io: &mut CpuIo<'_>) -> Result<()> {
         let (tokens, dim, experts) = sizes(shapes);
         let [x, weight, bias, difficulty, difficulty_weight] = [0, 1, 2, 3, 4].map(|index| io.inputs.f32(index));
         let logits = io.outputs.f32(0);
-        cpu::gemm::x_times_transposed(x, weight, logits, tokens, dim, experts);
+        cpu::gemm::x_times_transposed(x, weight, logits, tokens, dim, experts)?;
         for (logits, difficulty) in logits.chunks_exact_mut(experts).zip(difficulty) {
             for ((logit, bias), weight) in logits.iter_mut().zip(bias).zip(difficulty_weight) {
                 *logit += bias + difficulty * weight;
             }
         }
+        Ok(())
     }
 
     fn evaluate(&self, shapes: &Shapes, io: &OracleIo<'_>) -> Vec<OracleData> {

@@ -77,12 +77,13 @@ impl Op for TimeEmbedding {
         recorder.dispatch(&TIME_EMBEDDING, &params, &buffers, Grid::elements(self.dim / 2, 64))
     }
 
-    fn run(&self, _shapes: &Shapes, io: &mut CpuIo<'_>) {
+    fn run(&self, _shapes: &Shapes, io: &mut CpuIo<'_>) -> Result<()> {
         let (gamma, frequencies) = (io.inputs.f32(0)[0], io.inputs.f32(1));
         let (cosines, sines) = io.outputs.f32(0).split_at_mut(self.dim / 2);
         for ((cos, sin), frequency) in cosines.iter_mut().zip(sines).zip(frequencies) {
             (*sin, *cos) = (gamma * frequency).sin_cos();
         }
+        Ok(())
     }
 
     fn evaluate(&self, _shapes: &Shapes, io: &OracleIo<'_>) -> Vec<OracleData> {

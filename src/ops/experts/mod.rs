@@ -112,12 +112,12 @@ impl Op for Experts {
         encode::encode(self, recorder, shapes, io)
     }
 
-    fn run(&self, shapes: &Shapes, io: &mut CpuIo<'_>) {
+    fn run(&self, shapes: &Shapes, io: &mut CpuIo<'_>) -> Result<()> {
         let Sizes { dim, experts, units, .. } = Sizes::new(shapes);
         let inputs = &io.inputs;
         let [out, indices, counts] = io.outputs.split();
         let out = bytemuck::cast_slice_mut(out);
-        let gates = cpu::experts::top_k(inputs.f32(1), inputs.get(5), experts, self.top_k, indices);
+        let gates = cpu::experts::top_k(inputs.f32(1), inputs.get(5), experts, self.top_k, indices)?;
         counts.fill(0);
         for &expert in indices.iter() {
             counts[expert as usize] += 1;
@@ -130,9 +130,10 @@ impl Op for Experts {
             dim,
             units,
         };
-        let outputs = cpu::experts::outputs(inputs.f32(0), indices, counts, self.top_k, &weights);
+        let outputs = cpu::experts::outputs(inputs.f32(0), indices, counts, self.top_k, &weights)?;
         let scale = inputs.get(7).map(|scale| &scale[self.gate_offset..][..dim]);
         outputs.combine(&gates, self.top_k, dim, inputs.get(6), scale, out);
+        Ok(())
     }
 
     fn evaluate(&self, shapes: &Shapes, io: &OracleIo<'_>) -> Vec<OracleData> {

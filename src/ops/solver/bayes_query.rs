@@ -51,9 +51,10 @@ impl Op for BayesQuery {
         recorder.dispatch(&BAYES_QUERY, &params, &buffers, Grid::elements(z.len(), 64))
     }
 
-    fn run(&self, _shapes: &Shapes, io: &mut CpuIo<'_>) {
+    fn run(&self, _shapes: &Shapes, io: &mut CpuIo<'_>) -> Result<()> {
         let step = StepRow::from_words(io.inputs.f32(2));
         cpu::solver::bayes_query(io.inputs.f32(0), io.inputs.f32(1), &step, io.outputs.f32(0));
+        Ok(())
     }
 
     fn evaluate(&self, _shapes: &Shapes, io: &OracleIo<'_>) -> Vec<OracleData> {

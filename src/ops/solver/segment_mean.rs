@@ -63,10 +63,11 @@ impl Op for SegmentMean {
         recorder.dispatch(&SEGMENT_MEAN, &params, &buffers, Grid::flat(batch * self.anchors * dim.div_ceil(16)))
     }
 
-    fn run(&self, shapes: &Shapes, io: &mut CpuIo<'_>) {
+    fn run(&self, shapes: &Shapes, io: &mut CpuIo<'_>) -> Result<()> {
         let x0 = shapes.input(0);
         let sizes = (self.anchors, x0.dim(1), x0.dim(2));
         cpu::solver::segment_mean(io.inputs.f32(0), io.inputs.u32(1), sizes, io.outputs.f32(0));
+        Ok(())
     }
 
     fn evaluate(&self, shapes: &Shapes, io: &OracleIo<'_>) -> Vec<OracleData> {

@@ -87,7 +87,7 @@ impl Op for SolverStep {
         Ok(())
     }
 
-    fn run(&self, shapes: &Shapes, io: &mut CpuIo<'_>) {
+    fn run(&self, shapes: &Shapes, io: &mut CpuIo<'_>) -> Result<()> {
         let [z, history] = io.updates.split();
         let state = cpu::solver::State {
             z: bytemuck::cast_slice_mut(z),
@@ -98,6 +98,7 @@ impl Op for SolverStep {
         };
         let row = StepRow::from_words(io.inputs.f32(8));
         cpu::solver::step(state, &io.inputs, &row);
+        Ok(())
     }
 
     fn evaluate(&self, shapes: &Shapes, io: &OracleIo<'_>) -> Vec<OracleData> {

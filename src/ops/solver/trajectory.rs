@@ -105,8 +105,9 @@ impl Op for Solver {
         Ok(())
     }
 
-    fn run(&self, _shapes: &Shapes, io: &mut CpuIo<'_>) {
+    fn run(&self, _shapes: &Shapes, io: &mut CpuIo<'_>) -> Result<()> {
         cpu::solver::trajectory(io.inputs.f32(0), io.inputs.f32(1), &self.coefficients, io.outputs.f32(0));
+        Ok(())
     }
 
     fn evaluate(&self, _shapes: &Shapes, io: &OracleIo<'_>) -> Vec<OracleData> {

@@ -184,13 +184,13 @@ impl Op for VocabExpectation {
         Ok(())
     }
 
-    fn run(&self, shapes: &Shapes, io: &mut CpuIo<'_>) {
+    fn run(&self, shapes: &Shapes, io: &mut CpuIo<'_>) -> Result<()> {
         let Sizes { dim, vocab, embed_dim, .. } = Sizes::of(shapes);
         let [h, unembed, embed] = [0, 1, 2].map(|index| io.inputs.f32(index));
         let [x0, lse, entropy, token] = io.outputs.split();
         let [x0, lse, entropy] = [x0, lse, entropy].map(bytemuck::cast_slice_mut);
         let problem = cpu::vocab::Vocabulary { h, unembed, embed, skip: io.inputs.get(3), dim, vocab, embed_dim };
-        problem.expectation(x0, lse, entropy, token);
+        problem.expectation(x0, lse, entropy, token)
     }
 
     fn evaluate(&self, shapes: &Shapes, io: &OracleIo<'_>) -> Vec<OracleData> {

@@ -61,9 +61,9 @@ impl Op for Rounding {
         recorder.dispatch(&ROUNDING, &params, &buffers, Grid::flat(rows.div_ceil(32)))
     }
 
-    fn run(&self, shapes: &Shapes, io: &mut CpuIo<'_>) {
+    fn run(&self, shapes: &Shapes, io: &mut CpuIo<'_>) -> Result<()> {
         let (_, dim, vocab) = sizes(shapes);
-        cpu::vocab::rounding(io.inputs.f32(0), io.inputs.f32(1), io.outputs.u32(0), dim, vocab);
+        cpu::vocab::rounding(io.inputs.f32(0), io.inputs.f32(1), io.outputs.u32(0), dim, vocab)
     }
 
     fn evaluate(&self, shapes: &Shapes, io: &OracleIo<'_>) -> Vec<OracleData> {

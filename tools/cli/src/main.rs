@@ -1,5 +1,6 @@
 //! `drdiff`: generate text, measure models and texts, verify and measure kernels, call single ops.
 
+mod allocator;
 mod bench;
 mod device;
 mod eval;
@@ -58,7 +59,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let usage = error.downcast_ref::<drdiff::Error>().is_some_and(drdiff::Error::is_usage);
-            note(&format!("error: {}", drdiff::explain(error.as_ref())));
+            note(format_args!("error: {}", drdiff::explain(error.as_ref())));
             ExitCode::from(if usage { 2 } else { 1 })
         }
     }
@@ -75,7 +76,7 @@ fn print(text: &str) -> Result<(), Failure> {
 }
 
 /// Says something on standard error; where that is closed, there is nobody to tell.
-fn note(line: &str) {
+fn note(line: impl std::fmt::Display) {
     use std::io::Write as _;
     let _ = writeln!(std::io::stderr(), "{line}");
 }
