@@ -135,11 +135,42 @@ fn size(bytes: u64) -> String {
     if bytes > 0 { format!("{bytes} bytes") } else { "more than there is".to_owned() }
 }
 
-/// An error and what caused it, in one line.
+/// An error and what caused it, in one line: what breaks a line or a terminal is replaced, what is endless is cut.
 pub fn explain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |line, cause| format!("{line}: {cause}"))
+    let causes = std::iter::successors(Some(error), |cause| cause.source());
+    let said: Vec<_> = causes.map(|cause| short(&cause.to_string(), 1000)).collect();
+    let mut line = String::new();
+    for c in said.join(": ").chars() {
+        match c {
+            '\n' | '\t' => line.push(' '),
+            c if c.is_control() => line.extend(c.escape_default()),
+            c => line.push(c),
+        }
+    }
+    line
 }
+
+/// Text as a message repeats it: of long text the first `most` characters.
+pub(crate) fn short(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{}... ({} bytes)", &text[..end], text.len()),
+    }
+}
+
+/// Names as a message lists them: the first few, and how many more there are.
+pub(crate) fn list(names: impl IntoIterator<Item = impl std::fmt::Display>) -> String {
+    const SHOWN: usize = 8;
+    let mut names = names.into_iter();
+    let shown: Vec<_> = names.by_ref().take(SHOWN).map(|name| short(&name.to_string(), 80)).collect();
+    match names.count() {
+        0 => shown.join(", "),
+        more => format!("{}, and {more} more", shown.join(", ")),
+    }
+}
+
+/// The most characters of one part of a message.
+const PART: usize = 400;
 
 impl Error {
     /// A shape error of `op`.
@@ -149,21 +180,42 @@ impl Error {
         found: impl Into<String>,
         expected: impl Into<String>,
     ) -> Self {
-        Self::Shape { op, what: what.into(), found: found.into(), expected: expected.into() }
+        Self::Shape { op, what: what.into(), found: short(&found.into(), PART), expected: expected.into() }
     }
 
     /// An argument outside what is accepted.
     pub fn argument(what: impl Into<String>, found: impl std::fmt::Display, expected: impl Into<String>) -> Self {
-        Self::Argument { what: what.into(), found: found.to_string(), expected: expected.into() }
+        let (what, found) = (short(&what.into(), PART), short(&found.to_string(), PART));
+        Self::Argument { what, found, expected: expected.into() }
     }
 
     /// A file that is not what it should be.
-    pub(crate) fn format(path: impl Into<PathBuf>, problem: impl Into<String>) -> Self {
-        Self::Format { path: path.into(), problem: problem.into(), source: None }
+    pub(crate) fn format(path: impl Into<PathBuf>, problem: impl AsRef<str>) -> Self {
+        Self::Format { path: path.into(), problem: short(problem.as_ref(), PART), source: None }
     }
 
     /// True where the caller's arguments are at fault rather than the machine or a file.
     pub fn is_usage(&self) -> bool {
         matches!(self, Self::Argument { .. } | Self::NoDevice { .. } | Self::Tier { .. } | Self::Shape { .. })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_stay_short_and_on_one_line() {
+        let names = (0..300_000).map(|i| format!("layer.{i}"));
+        assert!(list(names).ends_with("layer.7, and 299992 more"));
+        assert_eq!(list(["a", "b"]), "a, b");
+        assert_eq!(list(Vec::<String>::new()), "");
+        let error = Error::argument("a name", "\u{e9}".repeat(1 << 20), "a short one");
+        assert!(error.to_string().len() < 1000 && error.to_string().contains("(2097152 bytes)"));
+        let error = Error::format("some file", "the tensor `a\nb\u{1b}[2J`");
+        assert_eq!(explain(&error), "some file: the tensor `a b\\u{1b}[2J`");
+        let source = std::io::Error::other("x".repeat(1 << 20));
+        let error = Error::File { path: "f".into(), doing: "read", source };
+        assert!(explain(&error).len() < 2000);
     }
 }

@@ -53,6 +53,7 @@ pub mod model;
 pub mod ops;
 mod tensor;
 
+pub use cpu::threads::{HostThreads, host_threads};
 pub use device::Device;
 pub use error::{Error, Result, explain};
 pub use gpu::{DeviceChoice, Gpu, GpuOptions, Tier};

@@ -68,7 +68,13 @@ impl std::fmt::Display for Desc {
             DType::F32 => "f32",
             DType::U32 => "u32",
         };
-        write!(f, "{dtype} {:?}", self.shape)
+        // A file may claim any number of dimensions.
+        match self.shape.get(..12) {
+            Some(first) if self.shape.len() > 12 => {
+                write!(f, "{dtype} of {} dimensions, {first:?}...", self.shape.len())
+            }
+            _ => write!(f, "{dtype} {:?}", self.shape),
+        }
     }
 }
 

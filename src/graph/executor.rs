@@ -277,7 +277,7 @@ impl GpuMemory {
     fn new(gpu: &Gpu, graph: &Graph, plan: &Plan, options: ExecutorOptions) -> Result<Self> {
         // Refused before anything is allocated.
         for (index, info) in graph.values.iter().enumerate() {
-            gpu.check_binding(&format!("value {index}, {}", info.desc), info.desc.bytes())?;
+            gpu.check_binding(&graph.label(index), info.desc.bytes())?;
         }
         let mut guarded = Vec::new();
         let mut allocate = |what: String, bytes: u64| -> Result<wgpu::Buffer> {
@@ -291,7 +291,8 @@ impl GpuMemory {
             Ok(buffer)
         };
         let slots = plan.slots.iter().enumerate();
-        let slots: Vec<_> = slots.map(|(i, &bytes)| allocate(format!("slot {i}"), bytes)).collect::<Result<_>>()?;
+        let slots: Vec<_> =
+            slots.map(|(i, &bytes)| allocate(format!("temporary values (slot {i})"), bytes)).collect::<Result<_>>()?;
         let mut buffers = Vec::with_capacity(graph.values.len());
         for (index, (info, temporary)) in graph.values.iter().zip(&plan.value).enumerate() {
             buffers.push(match (temporary, &info.source) {
@@ -299,7 +300,7 @@ impl GpuMemory {
                 (None, Source::Constant(constant)) => {
                     constant.buffer(gpu.id(), || gpu.upload("a constant", constant.tensor().words()))?
                 }
-                (None, _) => allocate(format!("value {index}, {}", info.desc), info.desc.bytes())?,
+                (None, _) => allocate(graph.label(index), info.desc.bytes())?,
             });
         }
         let absent = Binding::from(gpu.absent());

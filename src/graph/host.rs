@@ -67,6 +67,7 @@ impl Host {
     }
 
     pub(super) fn run_node(&mut self, graph: &Graph, index: usize) -> Result<()> {
+        crate::cpu::threads::ready();
         let node = &graph.nodes[index];
         let updated: Vec<_> = node.op.updates().iter().filter_map(|&position| node.inputs[position]).collect();
         // What is written leaves the memory for the time of the op, so that the rest can be read.

@@ -309,6 +309,7 @@ impl<'a> Batch<'a> {
 
     /// The parts that need no network.
     fn host_parts(&self) -> Result<Score> {
+        crate::cpu::threads::ready();
         let (scorer, knots) = (self.scorer, &self.scorer.model.config().schedule.gamma);
         let (alpha, sigma) = alpha_sigma(gamma_at(knots, 1.0));
         let prior = self.windows.iter().copied().flatten().map(|&token| scorer.prior(token, alpha, sigma)).sum();

@@ -3,7 +3,9 @@
 mod config;
 mod corpus;
 mod denoiser;
+mod files;
 mod infill;
+mod json;
 mod likelihood;
 mod sampler;
 mod schedule;
@@ -12,11 +14,13 @@ mod sharpening;
 mod state;
 mod statistics;
 mod text;
+mod tokenizer_file;
 mod weights;
 
 pub use config::{BudgetConfig, Config, FORMAT, Level, PatternName, ScheduleConfig};
 pub use corpus::Corpus;
 pub use denoiser::{Denoiser, DenoiserShape, Handles};
+pub use files::{read_text, write_whole, write_with};
 pub use infill::{Infill, InfillOptions};
 pub use likelihood::{Estimate, GammaBin, Likelihood, LikelihoodOptions};
 pub use sampler::{Method, Prompt, Sampler};
@@ -25,7 +29,7 @@ pub use session::{Generated, Progress, Request, Session, SessionOptions};
 pub use sharpening::Sharpening;
 pub use statistics::{Statistics, cut_alike};
 pub use text::Vocabulary;
-pub use weights::{Weights, read_tensors, tensors, write_tensors, write_whole, write_with};
+pub use weights::{Weights, read_tensors, tensors, write_tensors};
 
 use std::path::Path;
 

@@ -1,13 +1,15 @@
 //! Weights from safetensors, one file or sharded; whatever a file says is checked before it is believed.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
-use safetensors::{Dtype, SafeTensors};
+use safetensors::{Dtype, SafeTensorError, SafeTensors};
 use serde::{Deserialize, Serialize};
 
 use super::Config;
+use super::files::{BYTE_ORDER_MARK, read_model_file, read_whole, utf8, write_with};
+use super::json::{self, UniqueKeys};
+use crate::error::short;
 use crate::graph::Constant;
 use crate::memory::collected;
 use crate::{Error, Result, Tensor, memory};
@@ -127,23 +129,26 @@ impl Files {
     fn read(folder: &Path) -> Result<Self> {
         let mut files = Self { folder: folder.to_owned(), tensors: BTreeMap::new() };
         let index_path = folder.join("model.safetensors.index.json");
-        if !index_path.exists() {
+        // A link that leads nowhere is an index all the same.
+        if std::fs::symlink_metadata(&index_path).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
             files.read_file(&folder.join("model.safetensors"))?;
             return Ok(files);
         }
-        let text = read_whole(&index_path)?;
+        let text = utf8(&index_path, read_model_file(&index_path)?)?;
         memory::room("the names of an index", PARSED * text.len() as u64)?;
-        let index: Index = serde_json::from_slice(&text).map_err(|source| Error::Format {
-            path: index_path.clone(),
-            problem: "not an index with a `weight_map`".to_owned(),
-            source: Some(Box::new(source)),
-        })?;
+        let index: Index = json::parse(&index_path, &text, "an index with a `weight_map`")?;
         for shard in index.weight_map.values().collect::<BTreeSet<_>>() {
-            if Path::new(shard).components().count() != 1 || shard.contains(['/', '\\']) || shard == ".." {
+            let mut parts = Path::new(shard).components();
+            let is_name = matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None));
+            if !is_name || shard.contains(['/', '\\']) {
                 let problem = format!("names the shard `{shard}`, expected a file name in the same folder");
                 return Err(Error::format(index_path, problem));
             }
             files.read_file(&folder.join(shard))?;
+        }
+        if let Some((name, (path, _))) = files.tensors.iter().find(|(name, _)| !index.weight_map.contains_key(*name)) {
+            let name = short(name, 80);
+            return Err(Error::format(path, format!("holds `{name}`, which {} does not list", index_path.display())));
         }
         for (name, shard) in &index.weight_map {
             if files.tensors.get(name).is_none_or(|(path, _)| *path != folder.join(shard)) {
@@ -154,7 +159,7 @@ impl Files {
     }
 
     fn read_file(&mut self, path: &Path) -> Result<()> {
-        for (name, tensor) in read_tensors(path)? {
+        for (name, tensor) in tensors(path, &read_model_file(path)?)? {
             if self.tensors.insert(name.clone(), (path.to_owned(), tensor)).is_some() {
                 return Err(Error::format(path, format!("holds `{name}`, which an earlier shard holds too")));
             }
@@ -183,6 +188,7 @@ impl Files {
         match self.tensors.into_iter().next() {
             None => Ok(()),
             Some((name, (path, _))) => {
+                let name = short(&name, 80);
                 Err(Error::format(path, format!("holds `{name}`, which a model of this configuration does not have")))
             }
         }
@@ -197,13 +203,18 @@ pub fn tensors(path: &Path, bytes: &[u8]) -> Result<Vec<(String, Tensor)>> {
     if let Some(length) = bytes.first_chunk().map(|&length| u64::from_le_bytes(length)) {
         memory::room("the names of tensors", PARSED * length.min(bytes.len() as u64))?;
     }
-    let file = SafeTensors::deserialize(bytes).map_err(|source| Error::Format {
-        path: path.to_owned(),
-        problem: format!("not a safetensors file ({source})"),
-        source: None,
+    let refuse = |problem: &str| Error::format(path, format!("not a safetensors file ({problem})"));
+    check_header(bytes).map_err(|problem| refuse(&problem))?;
+    let file = SafeTensors::deserialize(bytes).map_err(|source| match source {
+        SafeTensorError::MetadataIncompleteBuffer => {
+            refuse("its tensors do not fill it exactly: it was cut short, or holds more than they do")
+        }
+        _ => refuse(&source.to_string()),
     })?;
-    let mut all = Vec::new();
-    for (name, view) in file.tensors() {
+    let mut views = file.tensors();
+    views.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+    let mut all = Vec::with_capacity(views.len());
+    for (name, view) in views {
         let (shape, data) = (view.shape().to_vec(), view.data());
         let halves = || data.chunks_exact(2).map(|b| [b[0], b[1]]);
         let words = || data.chunks_exact(4).map(|b| [b[0], b[1], b[2], b[3]]);
@@ -217,6 +228,7 @@ pub fn tensors(path: &Path, bytes: &[u8]) -> Result<Vec<(String, Tensor)>> {
             }
             Dtype::U32 => Tensor::u32(shape, collected(TENSOR, words().map(u32::from_le_bytes))?),
             other => {
+                let name = short(&name, 80);
                 return Err(Error::format(path, format!("`{name}` is {other:?}, expected F32, F16, BF16 or U32")));
             }
         };
@@ -225,20 +237,28 @@ pub fn tensors(path: &Path, bytes: &[u8]) -> Result<Vec<(String, Tensor)>> {
     Ok(all)
 }
 
+/// Refuses what the parser of the format would pass over, and says in words what it would not: the header's length, its
+/// encoding, and names that come twice.
+fn check_header(bytes: &[u8]) -> std::result::Result<(), String> {
+    let Some((length, rest)) = bytes.split_first_chunk() else {
+        return Err(format!("it has {} bytes, expected the header's length in the first 8", bytes.len()));
+    };
+    let length = u64::from_le_bytes(*length);
+    let header = usize::try_from(length).ok().and_then(|length| rest.get(..length));
+    let header = header.ok_or_else(|| format!("a header of {length} bytes in a file of {}", bytes.len()))?;
+    let text = std::str::from_utf8(header).map_err(|error| format!("its header is not UTF-8: {error}"))?;
+    if text.starts_with(BYTE_ORDER_MARK) {
+        return Err("its header begins with a byte-order mark, expected `{`".to_owned());
+    }
+    serde_json::from_str::<UniqueKeys>(text).map(|_| ()).map_err(|error| format!("its header: {error}"))
+}
+
 /// Reads a safetensors file.
 ///
 /// # Errors
 /// Where it cannot be read, and as [`tensors`].
 pub fn read_tensors(path: &Path) -> Result<Vec<(String, Tensor)>> {
     tensors(path, &read_whole(path)?)
-}
-
-/// Reads a file.
-///
-/// # Errors
-/// Where it cannot be read.
-pub(super) fn read_whole(path: &Path) -> Result<Vec<u8>> {
-    memory::read(path)
 }
 
 /// What the header of a safetensors file says of a tensor.
@@ -252,9 +272,13 @@ struct Info<'a> {
 /// Writes a safetensors file: a whole file or none. Tensors go straight to the file.
 ///
 /// # Errors
-/// Where the file cannot be written.
+/// Where the file cannot be written, or a name comes twice.
 pub fn write_tensors(path: &Path, tensors: &[(String, Tensor)]) -> Result<()> {
     let by_name: BTreeMap<&str, &Tensor> = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
+    if by_name.len() < tensors.len() {
+        let found = format!("{} tensors of {} names", tensors.len(), by_name.len());
+        return Err(Error::argument("what to write", found, "a name for each tensor"));
+    }
     let mut end = 0;
     let infos = by_name.iter().map(|(&name, tensor)| {
         let dtype = if tensor.as_f32().is_some() { Dtype::F32 } else { Dtype::U32 };
@@ -270,40 +294,5 @@ pub fn write_tensors(path: &Path, tensors: &[(String, Tensor)]) -> Result<()> {
         file.write_all(&(header.len() as u64).to_le_bytes())?;
         file.write_all(&header)?;
         by_name.values().try_for_each(|tensor| file.write_all(bytemuck::cast_slice(tensor.words())))
-    })
-}
-
-/// Writes a file beside its place and moves it there.
-///
-/// # Errors
-/// Where the file cannot be written; nothing is left behind then.
-pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    write_with(path, |file| file.write_all(bytes))
-}
-
-/// Like [`write_whole`], with what `write` writes.
-///
-/// # Errors
-/// Where the file cannot be written or `write` fails; nothing is left behind then.
-pub fn write_with(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
-    let failed = |source| Error::File { path: path.to_owned(), doing: "write", source };
-    let write = |to: &Path| {
-        let mut file = BufWriter::new(std::fs::File::create(to)?);
-        write(&mut file)?;
-        file.flush()
-    };
-    // Through a link to its target; a device or a pipe is written to, never replaced.
-    let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    if std::fs::metadata(&target).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir()) {
-        return write(&target).map_err(failed);
-    }
-    let mut partial = target.as_os_str().to_owned();
-    partial.push(format!(".{}.partial", std::process::id()));
-    let partial = PathBuf::from(partial);
-    let written = write(&partial).and_then(|()| std::fs::rename(&partial, &target));
-    written.map_err(|source| {
-        // The cause is the first failure; that the remains cannot be removed adds nothing.
-        let _ = std::fs::remove_file(&partial);
-        failed(source)
     })
 }

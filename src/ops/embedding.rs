@@ -35,6 +35,10 @@ impl Op for Embedding {
         "embedding"
     }
 
+    fn inputs(&self) -> &'static [&'static str] {
+        &["table", "ids"]
+    }
+
     fn infer(&self, inputs: &[Option<&Desc>]) -> Result<Vec<Desc>> {
         let table = require("embedding", inputs, 0, "table", DType::F32)?;
         let ids = require("embedding", inputs, 1, "ids", DType::U32)?;

@@ -3,7 +3,7 @@
 use bytemuck::{Pod, Zeroable};
 use drdiff_reference as reference;
 
-use super::{arity, dims, expect, filled, index32, require};
+use super::{dims, expect, filled, index32, require};
 use crate::check::{Arguments, Call, Case, Check, Entry, Gen, Output};
 use crate::gpu::{Grid, Kernel, Recorder, shaders};
 use crate::graph::{Bindings, Cost, CpuIo, Op, OracleData, OracleIo, Shapes};
@@ -59,8 +59,11 @@ impl Op for Linear {
         "linear"
     }
 
+    fn inputs(&self) -> &'static [&'static str] {
+        &["x", "weight", "bias", "residual", "gate"]
+    }
+
     fn infer(&self, inputs: &[Option<&Desc>]) -> Result<Vec<Desc>> {
-        arity("linear", inputs, 5)?;
         let x = require("linear", inputs, 0, "x", DType::F32)?;
         let weight = require("linear", inputs, 1, "weight", DType::F32)?;
         let [n, k] = dims("linear", "weight", weight)?;
@@ -74,7 +77,7 @@ impl Op for Linear {
         let y = Desc::f32(shape);
         expect("linear", inputs, 2, "bias", &Desc::f32([n]))?;
         expect("linear", inputs, 3, "residual", &y)?;
-        if inputs[4].is_some() {
+        if inputs.get(4).copied().flatten().is_some() {
             let gate = require("linear", inputs, 4, "gate", DType::F32)?;
             let last = self.gate_offset.saturating_add(n);
             if gate.len() < last {
@@ -167,7 +170,7 @@ pub const ENTRY: Entry = Entry {
 fn build(mut arguments: Arguments) -> Result<Call> {
     let activation = arguments
         .choice("activation", &[("none", Activation::None), ("silu", Activation::Silu), ("gelu", Activation::Gelu)])?;
-    let op = Linear { activation, gate_offset: arguments.setting("gate_offset", 0)? };
+    let op = Linear { activation, gate_offset: arguments.offset("gate_offset", "gate")? };
     let inputs = vec![
         Some(arguments.tensor("x")?),
         Some(arguments.tensor("weight")?),

@@ -47,19 +47,6 @@ pub const REGISTRY: &[Entry] = &[
     time_embedding::ENTRY,
 ];
 
-/// Sees that every input has its place: an absent one is `None`, not left out.
-pub(crate) fn arity(op: &'static str, inputs: &[Option<&Desc>], count: usize) -> Result<()> {
-    match inputs.len() == count {
-        true => Ok(()),
-        false => Err(Error::shape(
-            op,
-            "the number of inputs",
-            inputs.len().to_string(),
-            format!("{count}, `None` for an absent one"),
-        )),
-    }
-}
-
 /// A required input of a type.
 pub(crate) fn require<'a>(
     op: &'static str,

@@ -7,7 +7,7 @@ use super::{dims, index32, require};
 use crate::check::{Arguments, Call, Case, Check, Entry, Gen, Output};
 use crate::gpu::{Grid, Kernel, Recorder, shaders};
 use crate::graph::{Bindings, Cost, CpuIo, Op, OracleData, OracleIo, Shapes};
-use crate::{DType, Desc, Result, Tensor, cpu};
+use crate::{DType, Desc, Error, Result, Tensor, cpu};
 
 /// Input: `seeds` u32 `[B, 2]`, low word first. Outputs: `bits` u32 and `normal` f32, `[count]` for one sequence, else
 /// `[B, count]`. Block `b` is Philox4x32-10 of counter `(b, stream, 0, 0)` under the seed (Salmon et al. 2011).
@@ -44,6 +44,10 @@ pub const NOISE: Kernel =
 impl Op for Noise {
     fn name(&self) -> &'static str {
         "noise"
+    }
+
+    fn inputs(&self) -> &'static [&'static str] {
+        &["seeds"]
     }
 
     fn infer(&self, inputs: &[Option<&Desc>]) -> Result<Vec<Desc>> {
@@ -109,9 +113,15 @@ pub const ENTRY: Entry = Entry {
 fn build(mut arguments: Arguments) -> Result<Call> {
     let count = arguments.required("count")?;
     let op = Noise { stream: arguments.setting("stream", 0)?, count };
-    let seed: u64 = arguments.setting("seed", 0)?;
-    let default = Tensor::u32([1, 2], seed_words(seed).to_vec())?;
-    let seeds = arguments.optional("seeds").unwrap_or(default);
+    let seed: Option<u64> = arguments.given("seed")?;
+    let seeds = match (seed, arguments.optional("seeds")) {
+        (Some(seed), Some(_)) => {
+            let found = format!("{seed}, beside a tensor `seeds`");
+            return Err(Error::argument("the setting `seed`", found, "one or the other"));
+        }
+        (None, Some(seeds)) => seeds,
+        (seed, None) => Tensor::u32([1, 2], seed_words(seed.unwrap_or(0)).to_vec())?,
+    };
     arguments.finish("noise")?;
     let outputs = vec![Output::new("bits", Check::Exact), Output::new("normal", Check::Absolute(1e-5))];
     Ok(Call::new(op, vec![Some(seeds)], outputs))

@@ -3,7 +3,7 @@
 use bytemuck::{Pod, Zeroable};
 use drdiff_reference as reference;
 
-use super::{arity, filled, index32, require};
+use super::{filled, index32, require};
 use crate::check::{Arguments, Call, Case, Check, Entry, Gen, Output};
 use crate::gpu::{Grid, Kernel, Recorder, shaders};
 use crate::graph::{Bindings, Cost, CpuIo, Op, OracleData, OracleIo, Shapes};
@@ -37,6 +37,17 @@ pub struct Norm {
     pub scale_offset: usize,
 }
 
+/// Refuses an eps that is no number above 0, or one that a device may take for 0.
+pub(crate) fn check_eps(eps: f32) -> Result<()> {
+    match eps >= f32::MIN_POSITIVE && eps.is_finite() {
+        true => Ok(()),
+        false => {
+            let expected = format!("a finite number from {:e} on", f32::MIN_POSITIVE);
+            Err(Error::argument("eps of norm", format!("{eps:e}"), expected))
+        }
+    }
+}
+
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
 struct Params {
@@ -58,13 +69,14 @@ impl Op for Norm {
         "norm"
     }
 
+    fn inputs(&self) -> &'static [&'static str] {
+        &["x", "modulation"]
+    }
+
     fn infer(&self, inputs: &[Option<&Desc>]) -> Result<Vec<Desc>> {
-        arity("norm", inputs, 2)?;
         let x = require("norm", inputs, 0, "x", DType::F32)?;
         filled("norm", "x", x)?;
-        if !(self.eps >= f32::MIN_POSITIVE && self.eps.is_finite()) {
-            return Err(Error::argument("eps of norm", self.eps, "a positive number"));
-        }
+        check_eps(self.eps)?;
         if inputs.get(1).copied().flatten().is_some() {
             let modulation = require("norm", inputs, 1, "modulation", DType::F32)?;
             let needed = self.shift_offset.max(self.scale_offset).saturating_add(x.last());
@@ -136,8 +148,8 @@ fn build(mut arguments: Arguments) -> Result<Call> {
     let op = Norm {
         kind: arguments.choice("kind", &[("rms", NormKind::Rms), ("layer", NormKind::Layer)])?,
         eps: arguments.setting("eps", 1e-6)?,
-        shift_offset: arguments.setting("shift_offset", 0)?,
-        scale_offset: arguments.setting("scale_offset", 0)?,
+        shift_offset: arguments.offset("shift_offset", "modulation")?,
+        scale_offset: arguments.offset("scale_offset", "modulation")?,
     };
     let inputs = vec![Some(arguments.tensor("x")?), arguments.optional("modulation")];
     arguments.finish("norm")?;

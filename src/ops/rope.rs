@@ -47,6 +47,15 @@ fn even(rotary_dim: usize) -> Result<()> {
     }
 }
 
+/// Refuses a `rotary_dim` that a head has no room for.
+pub(crate) fn check_dim(rotary_dim: usize, head_dim: usize) -> Result<()> {
+    even(rotary_dim)?;
+    match rotary_dim <= head_dim {
+        true => Ok(()),
+        false => Err(Error::argument("rotary_dim of rope", rotary_dim, format!("at most the head's {head_dim}"))),
+    }
+}
+
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
 struct Params {
@@ -66,21 +75,21 @@ impl Op for Rope {
         "rope"
     }
 
+    fn inputs(&self) -> &'static [&'static str] {
+        &["x", "table"]
+    }
+
     fn infer(&self, inputs: &[Option<&Desc>]) -> Result<Vec<Desc>> {
         let x = require("rope", inputs, 0, "x", DType::F32)?;
         require("rope", inputs, 1, "table", DType::F32)?;
         filled("rope", "x", x)?;
-        even(self.rotary_dim)?;
         if !matches!(x.shape.len(), 2 | 3) {
             return Err(Error::shape("rope", "x", x.to_string(), "[R, D] or [B, R, D]"));
         }
         if self.heads == 0 || !x.last().is_multiple_of(self.heads) {
             return Err(Error::argument("heads of rope", self.heads, format!("a divisor of D = {}", x.last())));
         }
-        if self.rotary_dim > x.last() / self.heads {
-            let expected = format!("at most the head's {}", x.last() / self.heads);
-            return Err(Error::argument("rotary_dim of rope", self.rotary_dim, expected));
-        }
+        check_dim(self.rotary_dim, x.last() / self.heads)?;
         let expected = Desc::f32([x.dim(x.shape.len() - 2), self.rotary_dim / 2, 2]);
         super::expect("rope", inputs, 1, "table", &expected)?;
         Ok(vec![x.clone()])

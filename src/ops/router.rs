@@ -36,6 +36,10 @@ impl Op for Router {
         "router"
     }
 
+    fn inputs(&self) -> &'static [&'static str] {
+        &["x", "weight", "bias", "difficulty", "difficulty_weight"]
+    }
+
     fn infer(&self, inputs: &[Option<&Desc>]) -> Result<Vec<Desc>> {
         let x = require("router", inputs, 0, "x", DType::F32)?;
         let weight = require("router", inputs, 1, "weight", DType::F32)?;

@@ -32,7 +32,7 @@ pub fn time_frequencies(dim: usize) -> Result<Tensor> {
     Tensor::f32([half], (0..half).map(frequency).collect())
 }
 
-fn check_dim(dim: usize) -> Result<()> {
+pub(crate) fn check_dim(dim: usize) -> Result<()> {
     match (4..=1 << 16).contains(&dim) && dim.is_multiple_of(2) {
         true => Ok(()),
         false => Err(Error::argument("dim of time_embedding", dim, "an even number from 4 to 65536")),
@@ -56,6 +56,10 @@ pub const TIME_EMBEDDING: Kernel = Kernel {
 impl Op for TimeEmbedding {
     fn name(&self) -> &'static str {
         NAME
+    }
+
+    fn inputs(&self) -> &'static [&'static str] {
+        &["step", "frequencies"]
     }
 
     fn infer(&self, inputs: &[Option<&Desc>]) -> Result<Vec<Desc>> {

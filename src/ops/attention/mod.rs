@@ -7,7 +7,7 @@ mod kernels;
 
 use drdiff_reference as reference;
 
-use super::{arity, expect, require};
+use super::{expect, require};
 use crate::check::Entry;
 use crate::gpu::Recorder;
 use crate::graph::{Bindings, Cost, CpuIo, Op, OracleData, OracleIo, Shapes};
@@ -102,7 +102,7 @@ impl Attention {
 }
 
 impl Pattern {
-    fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         let Self::Hsa { dilations, .. } = self else { return Ok(()) };
         if dilations.len() > MAX_DILATIONS {
             let expected = format!("at most {MAX_DILATIONS}");
@@ -120,9 +120,12 @@ impl Op for Attention {
         "attention"
     }
 
+    fn inputs(&self) -> &'static [&'static str] {
+        &["q", "k", "v", "globals", "lengths"]
+    }
+
     fn infer(&self, inputs: &[Option<&Desc>]) -> Result<Vec<Desc>> {
         self.pattern.check()?;
-        arity("attention", inputs, LENGTHS + 1)?;
         if let Some(scale) = self.scale.filter(|scale| !scale.is_finite()) {
             return Err(Error::argument("the scale of attention", scale, "a finite number"));
         }

@@ -20,7 +20,7 @@ fn build(mut arguments: Arguments) -> Result<Call> {
         (Some(words), 1) => words.to_vec(),
         _ => return Err(Error::shape("experts", "widths", widths.desc().to_string(), "U32 [E]")),
     };
-    let gate_offset = arguments.setting("gate_offset", 0)?;
+    let gate_offset = arguments.offset("gate_offset", "scale")?;
     let op = Experts { top_k: arguments.required("top_k")?, widths, gate_offset };
     let names = ["x", "router_logits", "gate", "up", "down"];
     let mut inputs: Vec<_> = names.into_iter().map(|name| arguments.tensor(name).map(Some)).collect::<Result<_>>()?;

@@ -8,7 +8,7 @@ use drdiff_reference as reference;
 pub use cases::ENTRY;
 pub use encode::{COMBINE, DOWN, DOWN_FEW, GATE_UP, GATE_UP_FEW, SCAN, SCATTER, TOP_K};
 
-use super::{arity, dims, expect, require};
+use super::{dims, expect, require};
 use crate::gpu::Recorder;
 use crate::graph::{Bindings, Cost, CpuIo, Op, OracleData, OracleIo, Shapes};
 use crate::{DType, Desc, Error, Result, cpu};
@@ -56,7 +56,7 @@ impl Sizes {
 
 impl Experts {
     /// E and the sum of the widths, where they and `top_k` are as they must be.
-    fn check(&self) -> Result<(usize, usize)> {
+    pub(crate) fn check(&self) -> Result<(usize, usize)> {
         let experts = self.widths.len();
         if !(1..=MAX_EXPERTS).contains(&experts) {
             let expected = format!("of 1 to {MAX_EXPERTS} experts");
@@ -74,8 +74,11 @@ impl Op for Experts {
         "experts"
     }
 
+    fn inputs(&self) -> &'static [&'static str] {
+        &["x", "router_logits", "gate", "up", "down", "cost_bias", "residual", "scale"]
+    }
+
     fn infer(&self, inputs: &[Option<&Desc>]) -> Result<Vec<Desc>> {
-        arity("experts", inputs, 8)?;
         let (experts, units) = self.check()?;
         let x = require("experts", inputs, 0, "x", DType::F32)?;
         let Some((&dim, front)) = x.shape.split_last().filter(|_| !x.is_empty()) else {

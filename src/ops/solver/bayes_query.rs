@@ -35,6 +35,10 @@ impl Op for BayesQuery {
         "bayes_query"
     }
 
+    fn inputs(&self) -> &'static [&'static str] {
+        &["z", "absorb", "step"]
+    }
+
     fn infer(&self, inputs: &[Option<&Desc>]) -> Result<Vec<Desc>> {
         let z = require("bayes_query", inputs, 0, "z", DType::F32)?;
         require("bayes_query", inputs, 1, "absorb", DType::F32)?;

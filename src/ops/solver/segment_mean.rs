@@ -17,6 +17,18 @@ pub struct SegmentMean {
     pub anchors: usize,
 }
 
+impl SegmentMean {
+    /// Refuses anchors that do not suit sequences of `rows`, anchors included.
+    pub(crate) fn check(&self, rows: usize) -> Result<()> {
+        if self.anchors == 0 || self.anchors > rows {
+            let expected = format!("1 to the {rows} rows of x0");
+            return Err(Error::shape("segment_mean", "anchors", self.anchors.to_string(), expected));
+        }
+        // (segment + 1) * n is computed in 32 bits.
+        index32("segment_mean", "anchors x rows", (self.anchors + 1).saturating_mul(rows)).map(|_| ())
+    }
+}
+
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
 struct Params {
@@ -39,18 +51,17 @@ impl Op for SegmentMean {
         "segment_mean"
     }
 
+    fn inputs(&self) -> &'static [&'static str] {
+        &["x0", "lengths"]
+    }
+
     fn infer(&self, inputs: &[Option<&Desc>]) -> Result<Vec<Desc>> {
         let x0 = require("segment_mean", inputs, 0, "x0", DType::F32)?;
         let [batch, rows, dim] = dims("segment_mean", "x0", x0)?;
         filled("segment_mean", "x0", x0)?;
         require("segment_mean", inputs, 1, "lengths", DType::U32)?;
         expect("segment_mean", inputs, 1, "lengths", &Desc::u32([batch]))?;
-        if self.anchors == 0 || self.anchors > rows {
-            let expected = format!("1 to the {rows} rows of x0");
-            return Err(Error::shape("segment_mean", "anchors", self.anchors.to_string(), expected));
-        }
-        // (segment + 1) * n is computed in 32 bits.
-        index32("segment_mean", "anchors x rows", (self.anchors + 1) * rows)?;
+        self.check(rows)?;
         Ok(vec![Desc::f32([batch, self.anchors, dim])])
     }
 

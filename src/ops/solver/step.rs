@@ -9,7 +9,7 @@ use crate::check::{Arguments, Call, Case, Check, Entry, Gen, Output};
 use crate::gpu::{Grid, Kernel, Recorder, shaders};
 use crate::graph::{Bindings, Cost, CpuIo, Op, OracleData, OracleIo, Shapes};
 use crate::ops::noise::seeds;
-use crate::ops::{arity, dims, expect, filled, index32, require};
+use crate::ops::{dims, expect, filled, index32, require};
 use crate::{DType, Desc, Error, Result, Tensor, cpu};
 
 /// Inputs: `z` `[B, R, De]` (updated), `x0` like it, `history` like it (updated), `info` u32 `[B, R]` = flag + 4 segment
@@ -47,8 +47,11 @@ impl Op for SolverStep {
         "solver_step"
     }
 
+    fn inputs(&self) -> &'static [&'static str] {
+        &["z", "x0", "history", "info", "absorb", "prediction", "mean", "seeds", "step"]
+    }
+
     fn infer(&self, inputs: &[Option<&Desc>]) -> Result<Vec<Desc>> {
-        arity("solver_step", inputs, 9)?;
         let op = "solver_step";
         let z = require(op, inputs, 0, "z", DType::F32)?;
         let [batch, rows, dim] = dims(op, "z", z)?;

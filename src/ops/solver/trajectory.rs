@@ -80,6 +80,10 @@ impl Op for Solver {
         "solver"
     }
 
+    fn inputs(&self) -> &'static [&'static str] {
+        &["x", "x0"]
+    }
+
     fn infer(&self, inputs: &[Option<&Desc>]) -> Result<Vec<Desc>> {
         let x = require("solver", inputs, 0, "x", DType::F32)?;
         let x0 = require("solver", inputs, 1, "x0", DType::F32)?;

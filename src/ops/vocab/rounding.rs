@@ -38,6 +38,10 @@ impl Op for Rounding {
         NAME
     }
 
+    fn inputs(&self) -> &'static [&'static str] {
+        &["x", "table"]
+    }
+
     fn infer(&self, inputs: &[Option<&Desc>]) -> Result<Vec<Desc>> {
         let x = require(NAME, inputs, 0, "x", DType::F32)?;
         let table = require(NAME, inputs, 1, "table", DType::F32)?;

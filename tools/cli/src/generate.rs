@@ -82,6 +82,9 @@ impl Generate {
         if let Some(path) = &self.routing {
             Routing::check_name(path)?;
         }
+        if self.routing.is_some() && self.routing == self.trace {
+            return Err(drdiff::Error::argument("--trace and --routing", "the same file", "two files").into());
+        }
         if self.snapshots == Some(0) {
             return Err(drdiff::Error::argument("the interval of snapshots", 0, "at least 1").into());
         }

@@ -47,6 +47,9 @@ pub fn run() -> Result<(), Failure> {
         }
         Err(error) => writeln!(text, "auto: {}", drdiff::explain(&error))?,
     }
+    if let Some(note) = &drdiff::host_threads().note {
+        writeln!(text, "{note}")?;
+    }
     writeln!(text, "also: cpu (f32, all cores), reference (f64 oracle, slow)")?;
     print(&text)
 }

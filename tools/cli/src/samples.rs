@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use drdiff::model::{Config, Corpus, Vocabulary};
+use drdiff::model::{Config, Corpus, Vocabulary, read_text};
 use drdiff::{Error, Result, memory};
 use serde::Deserialize;
 
@@ -27,11 +27,11 @@ pub fn read(path: &Path, vocabulary: &Vocabulary, config: &Config) -> Result<Vec
     if !is_json {
         return Ok(vec![memory::copied("a text", Corpus::read(path, vocabulary)?.tokens())?]);
     }
-    let bytes = memory::read(path)?;
-    memory::room("the texts of a file", PARSED * bytes.len() as u64)?;
+    let text = read_text(path)?;
+    memory::room("the texts of a file", PARSED * text.len() as u64)?;
     let refuse = |problem: &str| Error::Format { path: path.to_owned(), problem: problem.to_owned(), source: None };
     let mut texts = Vec::new();
-    for report in serde_json::Deserializer::from_slice(&bytes).into_iter::<Report>() {
+    for report in serde_json::Deserializer::from_str(&text).into_iter::<Report>() {
         let report = report.map_err(|source| Error::Format {
             path: path.to_owned(),
             problem: match source.is_data() {
