@@ -1,5 +1,8 @@
 //! The binary as a user meets it.
 
+mod host;
+mod refusals;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -8,8 +11,8 @@ use drdiff::{Data, Tensor};
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
-/// `drdiff` with arguments, started through the runner that brings the software driver where there is one.
-fn drdiff(arguments: &[&str]) -> Output {
+/// `drdiff`, to be started through the runner that brings the software driver where there is one.
+fn command() -> Command {
     let binary = env!("CARGO_BIN_EXE_drdiff");
     let mut command = match std::env::var_os("DRDIFF_RUNNER") {
         Some(runner) => {
@@ -19,7 +22,13 @@ fn drdiff(arguments: &[&str]) -> Output {
         }
         None => Command::new(binary),
     };
-    command.current_dir(ROOT).env_remove("DRDIFF_MODEL").args(arguments).output().expect("the binary starts")
+    command.current_dir(ROOT).env_remove("DRDIFF_MODEL");
+    command
+}
+
+/// `drdiff` with arguments.
+fn drdiff(arguments: &[&str]) -> Output {
+    command().args(arguments).output().expect("the binary starts")
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -28,10 +37,16 @@ fn text(bytes: &[u8]) -> String {
 
 #[track_caller]
 fn fails(arguments: &[&str], code: i32, words: &[&str]) {
-    let output = drdiff(arguments);
+    failed(&drdiff(arguments), code, words);
+}
+
+/// It ended with this code and one error that says all of `words`.
+#[track_caller]
+fn failed(output: &Output, code: i32, words: &[&str]) {
     let said = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
-    assert!(output.stdout.is_empty(), "{arguments:?} printed {}", text(&output.stdout));
+    assert_eq!(output.status.code(), Some(code), "{said}");
+    assert!(output.stdout.is_empty(), "it printed {}", text(&output.stdout));
+    assert_eq!(said.matches("error: ").count(), 1, "{said}");
     assert!(!said.contains("panicked"), "{said}");
     for word in words {
         assert!(said.contains(word), "`{said}` does not say `{word}`");
