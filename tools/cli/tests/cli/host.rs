@@ -76,8 +76,9 @@ fn text_that_nobody_can_read_is_an_error() {
         assert!(redirected(arguments, ">/dev/null").status.success(), "{arguments}: to leave it unread is a choice");
         assert!(redirected(arguments, "2>&-").status.success(), "{arguments}: only notes are lost");
     }
-    let mut child = command().args(tiny(&["--device", "cpu"])).stdout(Stdio::piped()).stderr(Stdio::null());
-    let mut child = child.spawn().expect("the binary starts");
+    let mut early = command();
+    early.args(tiny(&["--device", "cpu"])).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = early.spawn().expect("the binary starts");
     drop(child.stdout.take());
     assert!(child.wait().unwrap().success(), "a reader may leave early");
 }
