@@ -42,6 +42,11 @@ impl ModelArgs {
 impl DeviceArgs {
     /// Opens the device and says on standard error which one it is.
     pub fn open(&self) -> drdiff::Result<Device> {
+        self.open_with(GpuOptions::default())
+    }
+
+    /// Like `open`, with more options of a GPU; device and tier are those of the command line.
+    pub fn open_with(&self, options: GpuOptions) -> drdiff::Result<Device> {
         let device = match self.device.parse::<DeviceChoice>() {
             Ok(device) => device,
             Err(never) => match never {},
@@ -51,7 +56,7 @@ impl DeviceArgs {
             TierArg::Subgroup => Tier::Subgroup,
             TierArg::Coop => Tier::Coop,
         });
-        let device = Device::open(&GpuOptions { device, tier })?;
+        let device = Device::open(&GpuOptions { device, tier, ..options })?;
         crate::note(&format!("device: {}", device.name()));
         Ok(device)
     }
