@@ -103,8 +103,8 @@ impl std::fmt::Display for Call {
 pub(super) fn values(g: &mut Gen) -> Vec<Case> {
     let mut cases = Vec::new();
     let kinds = [
-        Values::Normal(1e-12),
-        Values::Normal(1e12),
+        Values::Normal(1e-15),
+        Values::Normal(1e17),
         Values::Around(100.0),
         Values::Zeros,
         Values::Denormals,

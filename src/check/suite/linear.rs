@@ -30,6 +30,8 @@ pub(super) fn values(g: &mut Gen) -> Vec<Case> {
     for i in 0..390 {
         let (x, weight) = KINDS[i % KINDS.len()];
         let (m, k, n) = (g.pick(&SIZES), g.pick(&SIZES), g.pick(&SIZES));
+        // A short sum of numbers that are all but one could be the same everywhere.
+        let k = if [x, weight].contains(&Values::Ulps) { k.max(7) } else { k };
         let mut arguments = Arguments::new().with("x", g.values([m, k], x)).with("weight", g.values([n, k], weight));
         let mut label = format!("x {x}, weight {weight}: m={m} k={k} n={n}");
         if i % 5 == 0 {
@@ -57,8 +59,21 @@ pub(super) fn values(g: &mut Gen) -> Vec<Case> {
         let arguments = Arguments::new().with("x", g.normal([9, 5], size)).with("weight", g.normal([17, 5], 1.0));
         cases.push(Case::new(format!("{activation} of size {size:e}"), arguments.set("activation", activation)));
     }
+    // Sums whose terms are 100 times as large: rows of the weight that sum to 0 beside a common part of x.
+    for i in 0..36 {
+        let (m, k, n) = (g.pick(&SIZES), [16, 33, 64][i % 3], g.pick(&SIZES));
+        let common = 125.0 / (k as f32).sqrt();
+        let weight = g.normal([n, k], 1.0);
+        let centred = weight.as_f32().unwrap_or(&[]).chunks(k).flat_map(|row| {
+            let mean = row.iter().sum::<f32>() / k as f32;
+            row.iter().map(move |w| w - mean)
+        });
+        let weight = g.fill([n, k], centred.collect::<Vec<_>>());
+        let arguments = Arguments::new().with("x", g.values([m, k], Values::Around(common))).with("weight", weight);
+        cases.push(Case::new(format!("terms that cancel: m={m} k={k} n={n}"), arguments));
+    }
     // Long sums, of one sign and of both.
-    for k in [257, 1000, 2048] {
+    for k in [257, 1000, 4096] {
         for kind in [Values::Normal(1.0), Values::Around(3.0), Values::Ulps] {
             for m in [3, 20] {
                 let arguments =
