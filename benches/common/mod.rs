@@ -10,7 +10,7 @@ pub fn devices() -> Vec<(&'static str, Device)> {
         Ok(device) => device,
         Err(never) => match never {},
     };
-    match Device::open(&GpuOptions { device, tier: None }) {
+    match Device::open(&GpuOptions { device, ..Default::default() }) {
         Ok(device) => devices.push(("gpu", device)),
         Err(error) => eprintln!("no GPU is measured: {error}"),
     }

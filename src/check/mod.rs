@@ -4,14 +4,21 @@ mod arguments;
 mod compare;
 mod judge;
 mod random;
+pub mod rearrange;
+mod relation;
+mod suite;
+mod values;
 mod verify;
 
 pub(crate) use arguments::parse;
 pub use arguments::{Arguments, Setting};
 pub use compare::{Difference, first_difference};
-pub use judge::{Check, Judged, Rule, exceeds, nmse};
+pub use judge::{Check, Judged, Rule, exceeds, nmse, trivial};
 pub use random::Gen;
-pub use verify::{CaseReport, OpReport, Worst, run_case, verify};
+pub use relation::{Calls, Claim, Outputs, Relation};
+pub use suite::{Suite, suite};
+pub use values::Values;
+pub use verify::{CaseReport, OpReport, VerifyOptions, Worst, run_case, run_relation, verify};
 
 use crate::gpu::Kernel;
 use crate::graph::{Executor, ExecutorOptions, Graph, Op, Value};

@@ -1,5 +1,7 @@
 //! Which adapters there are, which one is opened, and what tiers it runs.
 
+use std::path::PathBuf;
+
 use wgpu::{Backend, DeviceType, Features};
 
 use crate::error::list;
@@ -137,6 +139,17 @@ fn names(features: Features) -> String {
     features.iter_names().map(|(name, _)| name).collect::<Vec<_>>().join(", ")
 }
 
+/// Whether kernels are compiled with a check of every array index. No kernel reads or writes outside its buffers and
+/// arrays by itself, so results are the same either way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BoundsChecks {
+    /// Indices out of bounds are clamped.
+    #[default]
+    On,
+    /// Nothing is checked beyond what the driver does of its own.
+    Off,
+}
+
 /// How a GPU is opened.
 #[derive(Clone, Debug, Default)]
 pub struct GpuOptions {
@@ -144,6 +157,11 @@ pub struct GpuOptions {
     pub device: DeviceChoice,
     /// Force a tier; `None` lets ops choose.
     pub tier: Option<Tier>,
+    /// Checks of array indices in kernels.
+    pub bounds_checks: BoundsChecks,
+    /// For work on the kernels: a folder as `shaders/`, read when a kernel is first used on the opened device, instead
+    /// of the files that were built in.
+    pub shaders: Option<PathBuf>,
 }
 
 /// An adapter as `drdiff info` lists it.

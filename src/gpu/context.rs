@@ -1,10 +1,11 @@
 //! An open device: pipelines made once, buffers, and errors that keep their cause.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{DeviceChoice, GpuOptions, Kernel, Tier, adapter};
+use super::{BoundsChecks, DeviceChoice, GpuOptions, Kernel, Tier, adapter};
 use crate::{Error, Result, memory};
 
 /// Most bytes of host memory that a write of any size takes while it is on its way.
@@ -25,6 +26,8 @@ struct Inner {
     absent: wgpu::Buffer,
     /// Counts down to the allocation to refuse; see [`Gpu::refuse_allocation`].
     refusal: AtomicU64,
+    bounds_checks: BoundsChecks,
+    shaders: Option<PathBuf>,
 }
 
 /// What callbacks of the device left behind.
@@ -80,12 +83,16 @@ impl Gpu {
             })
             .await
             .map_err(|source| Error::Open { device: info.name.clone(), source })?;
-        Ok(Some(Self::from_wgpu(&adapter, device, queue)))
+        Ok(Some(Self::with_options(&adapter, device, queue, options)))
     }
 
     /// Uses a device the caller opened, on which drdiff then handles uncaptured errors and device loss. Every feature
     /// is optional; with `TIMESTAMP_QUERY` ops can be timed. Once a device: a second call takes over its errors.
     pub fn from_wgpu(adapter: &wgpu::Adapter, device: wgpu::Device, queue: wgpu::Queue) -> Self {
+        Self::with_options(adapter, device, queue, &GpuOptions::default())
+    }
+
+    fn with_options(adapter: &wgpu::Adapter, device: wgpu::Device, queue: wgpu::Queue, options: &GpuOptions) -> Self {
         let failure = Arc::new(Mutex::new(Failure::default()));
         let seen = Arc::clone(&failure);
         device.on_uncaptured_error(Arc::new(move |error| {
@@ -104,7 +111,9 @@ impl Gpu {
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
         let info = adapter.get_info();
         let pipelines = Mutex::default();
-        Self(Arc::new(Inner { id, info, device, queue, pipelines, failure, absent, refusal: AtomicU64::new(0) }))
+        let (bounds_checks, shaders) = (options.bounds_checks, options.shaders.clone());
+        let refusal = AtomicU64::new(0);
+        Self(Arc::new(Inner { id, info, device, queue, pipelines, failure, absent, refusal, bounds_checks, shaders }))
     }
 
     /// Tells devices of one process apart.
@@ -338,14 +347,21 @@ impl Gpu {
         if let Some(pipeline) = lock(&self.0.pipelines).get(&label) {
             return Ok(pipeline.clone());
         }
-        let descriptor = wgpu::ShaderModuleDescriptor {
-            label: Some(&label),
-            source: wgpu::ShaderSource::Wgsl(kernel.wgsl()?.into()),
+        let text = match &self.0.shaders {
+            Some(folder) => kernel.wgsl_from(folder)?,
+            None => kernel.wgsl()?,
         };
-        let checks = wgpu::ShaderRuntimeChecks { force_loop_bounding: false, ..wgpu::ShaderRuntimeChecks::checked() };
+        let descriptor =
+            wgpu::ShaderModuleDescriptor { label: Some(&label), source: wgpu::ShaderSource::Wgsl(text.into()) };
+        let checks = wgpu::ShaderRuntimeChecks {
+            force_loop_bounding: false,
+            bounds_checks: self.0.bounds_checks == BoundsChecks::On,
+            ..wgpu::ShaderRuntimeChecks::checked()
+        };
         let pipeline = self.attempt(&format!("the kernel {label}"), 0, |device| {
-            // SAFETY: all bounds checks stay on; only the guard against endless loops goes, and every loop of ours
-            // counts to a size that the host checked.
+            // SAFETY: every loop of ours counts to a size that the host checked. Where bounds checks are off, kernels
+            // guard each index themselves, those that come from data (ids, lengths, globals) too; `verify` runs both
+            // ways.
             let module = unsafe { device.create_shader_module_trusted(descriptor, checks) };
             device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
                 label: Some(&label),

@@ -1,7 +1,9 @@
 //! WGSL kernels as they are built in, and their specialisation by constants.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
+use super::expand::expand;
 use crate::{Error, Result};
 
 /// A WGSL file with its imports expanded.
@@ -52,7 +54,20 @@ impl Kernel {
     /// # Errors
     /// Where the file does not declare one of the constants.
     pub fn wgsl(&self) -> Result<String> {
-        let mut text = self.source.text.to_owned();
+        self.specialise(self.source.text.to_owned())
+    }
+
+    /// The same from the files in `folder` as they are now.
+    ///
+    /// # Errors
+    /// Where a file cannot be read or does not declare one of the constants.
+    pub fn wgsl_from(&self, folder: &Path) -> Result<String> {
+        let file = folder.join(self.source.name).with_extension("wgsl");
+        let text = expand(folder, &file).map_err(|(path, source)| Error::File { path, doing: "read", source })?;
+        self.specialise(text)
+    }
+
+    fn specialise(&self, mut text: String) -> Result<String> {
         for (name, value) in self.constants {
             let head = format!("const {name}: u32 = ");
             let declared = text.find(&head).and_then(|start| {

@@ -2,11 +2,12 @@
 
 mod adapter;
 mod context;
+mod expand;
 mod kernel;
 mod profile;
 mod recorder;
 
-pub use adapter::{AdapterSummary, DeviceChoice, GpuOptions, Tier, TierReport, adapters, tiers};
+pub use adapter::{AdapterSummary, BoundsChecks, DeviceChoice, GpuOptions, Tier, TierReport, adapters, tiers};
 pub use context::Gpu;
 pub use kernel::{Kernel, Source, shaders};
 pub use profile::Profiler;

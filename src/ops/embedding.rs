@@ -11,6 +11,8 @@ use crate::{DType, Desc, Error, Result, cpu};
 
 /// Inputs: `table` `[V, D]` and `ids` u32 `[..]`. Output: `y` `[.., D]`, the rows that `ids` name. An id of V or more
 /// gives a row of zeros on every device.
+///
+/// A copy: exact for all values, infinities included, but that a device may take numbers below 1.2e-38 for 0.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Embedding;
 
@@ -111,6 +113,8 @@ fn cases(g: &mut Gen) -> Vec<Case> {
     for i in 0..70 {
         let (v, d) = (g.pick(&[1, 2, 33, 100, 513]), g.pick(&[1, 3, 8, 32, 33, 192, 257]));
         let n = g.pick(&[1, 2, 7, 64, 130]);
+        // One id over and over, of one value, would compare nothing.
+        let d = if n < 64 || v < 33 { d.max(2) } else { d };
         let shape = match i % 4 {
             0 => vec![2, n],
             1 => vec![n, 1],

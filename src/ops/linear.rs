@@ -23,6 +23,11 @@ pub enum Activation {
 
 /// Inputs: `x` `[.., K]`, `weight` `[N, K]`, then optional `bias` `[N]`, `residual` (shape of `y`) and `gate` (any f32
 /// tensor, `N` values of it from `gate_offset`). Output: `y` `[.., N]`.
+///
+/// NMSE is at most 1e-9 in f32 where the products that make up a `y` are 0 or above 1e-32 and sum to less than 3e38, and
+/// where their sizes sum to at most 100 times `|y|`: what cancels takes its digits along. Activations have their digits
+/// in the tails too, down to values of 1e-36, below which they are 0. Of a `K` in the thousands, products of one sign
+/// and size come closest to the bound.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Linear {
     /// Applied ahead of gate and residual.

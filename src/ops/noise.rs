@@ -11,6 +11,8 @@ use crate::{DType, Desc, Error, Result, Tensor, cpu};
 
 /// Input: `seeds` u32 `[B, 2]`, low word first. Outputs: `bits` u32 and `normal` f32, `[count]` for one sequence, else
 /// `[B, count]`. Block `b` is Philox4x32-10 of counter `(b, stream, 0, 0)` under the seed (Salmon et al. 2011).
+///
+/// `bits` are equal on every device and `normal` is within 1e-5 of its f64 value, for every seed, stream and place.
 #[derive(Clone, Copy, Debug)]
 pub struct Noise {
     /// Second word of the counter.

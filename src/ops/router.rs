@@ -12,6 +12,9 @@ use crate::{DType, Desc, Error, Result, cpu};
 /// Inputs: `x` `[.., D]`, `weight` `[E, D]`, `bias` `[E]`, `difficulty` `[..]` (entropy of the previous prediction in
 /// nats) and `difficulty_weight` `[E]`. Output: `logits` `[.., E]`, where
 /// `logits[n, e] = x[n] . weight[e] + bias[e] + difficulty[n] difficulty_weight[e]`.
+///
+/// NMSE is at most 1e-9 in f32 where the products that make up a logit are 0 or above 1e-32 and sum to less than 3e38,
+/// and where their sizes sum to at most 100 times the logit's: what cancels takes its digits along.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Router;
 

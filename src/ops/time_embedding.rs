@@ -14,6 +14,8 @@ const NAME: &str = "time_embedding";
 /// Inputs: `step`, any f32 tensor whose first element is `gamma = ln(sigma^2 / alpha^2)`, and `frequencies`
 /// `[dim / 2]` as [`time_frequencies`] gives them. Output: `features` `[1, dim]`, `cos(gamma w_j)` then
 /// `sin(gamma w_j)`.
+///
+/// NMSE is at most 1e-9 in f32 where `|gamma|` is at most 300; called by name, the op refuses more.
 #[derive(Clone, Copy, Debug)]
 pub struct TimeEmbedding {
     /// Features; even, at least 4.

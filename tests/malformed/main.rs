@@ -285,7 +285,8 @@ fn what_is_no_regular_file_is_not_replaced() {
 
 #[test]
 fn devices_that_are_not_there() {
-    let open = |device: &str, tier| Device::open(&GpuOptions { device: device.parse().unwrap(), tier });
+    let open =
+        |device: &str, tier| Device::open(&GpuOptions { device: device.parse().unwrap(), tier, ..Default::default() });
     for device in ["9999", "256", "no such adapter"] {
         let error = open(device, None).unwrap_err();
         assert!(matches!(&error, Error::NoDevice { wanted, .. } if wanted == device) && error.is_usage());

@@ -70,12 +70,17 @@ fn case(g: &mut Gen, index: usize) -> Case {
         arguments = arguments.set("heads", heads);
     }
     if g.below(8) == 0 {
-        let scale = g.pick(&[0.0, 0.3, 1.0, -0.7]);
+        // Without scores, one value a row would be the same in all rows.
+        let scale = g.pick(&[if heads * head_dim > 1 { 0.0 } else { 0.5 }, 0.3, 1.0, -0.7]);
         arguments = arguments.set("scale", scale);
         label += &format!(" scale={scale}");
     }
     if g.below(3) > 0 {
-        let lengths: Vec<u32> = (0..batch).map(|b| if b == 1 { n as u32 } else { g.below(n + 1) as u32 }).collect();
+        // Of several sequences the second is whole and others may be empty; one alone is not.
+        let lengths: Vec<u32> = match batch {
+            1 => vec![1 + g.below(n) as u32],
+            _ => (0..batch).map(|b| if b == 1 { n as u32 } else { g.below(n + 1) as u32 }).collect(),
+        };
         label += &format!(" lengths={lengths:?}");
         arguments = arguments.with("lengths", Tensor::u32([batch], lengths).expect("one length a sequence"));
     }

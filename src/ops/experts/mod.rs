@@ -26,6 +26,10 @@ pub const MAX_EXPERTS: usize = 256;
 /// `out = residual + scale * sum over the chosen of p_e down_e (silu(gate_e x) * up_e x)`, p the softmax of the
 /// unshifted logits over the chosen. Expert `e` owns the hidden units from the sum of the widths before it; one of
 /// width 0 takes its share and adds nothing.
+///
+/// Indices and counts are exact for any logits, minus infinity included where a token has `top_k` experts left. `out` has
+/// an NMSE of at most 1e-9 in f32 where each of the three products meets what [`Linear`](super::Linear) asks for, the
+/// hidden values with them: some 1e-15 to 1e17 in `x` with weights of unit gain.
 #[derive(Clone, Debug, Default)]
 pub struct Experts {
     /// Experts that a token goes to.

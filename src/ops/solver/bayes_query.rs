@@ -12,6 +12,9 @@ use crate::{DType, Desc, Result, cpu};
 
 /// Inputs: `z` `[.., De]`, `absorb` `[De]`, `step` `[16]`. Output: `query` like `z`, `(alpha / sigma^2) (z - (1 - alpha) m)`:
 /// its product with embedding `e` is the log-likelihood of `z` given `e`, up to a constant, where all rows have one norm.
+///
+/// NMSE is at most 1e-9 in f32 for values of any size from 1e-25 to 1e25 and an `absorb` up to 30 times as large as the
+/// difference.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct BayesQuery;
 

@@ -10,7 +10,11 @@ use crate::ops::{dims, expect, filled, index32, require};
 use crate::{DType, Desc, Error, Result, Tensor, cpu};
 
 /// Inputs: `x0` `[B, R, De]`, `lengths` u32 `[B]` (rows of each sequence, anchors included, at most R). Output: `mean`
-/// `[B, A, De]` over the text rows of each segment, zeros where a segment is empty.
+/// `[B, A, De]` over the text rows of each segment, zeros where a segment is empty. Rows of anchors and padding are not
+/// read.
+///
+/// NMSE is at most 1e-9 in f32 for values of any size from 1e-25 to 1e25 over segments of at least 8,191 rows, as long as
+/// the sizes of a sum's terms add up to at most 100 times the sum's.
 #[derive(Clone, Copy, Debug)]
 pub struct SegmentMean {
     /// Anchor rows ahead of the text, A; at least 1.

@@ -44,12 +44,17 @@ impl ModelArgs {
 impl DeviceArgs {
     /// Opens the device and says on standard error which one it is.
     pub fn open(&self) -> drdiff::Result<Device> {
+        self.open_with(GpuOptions::default())
+    }
+
+    /// Like `open`, with more options of a GPU; device and tier are those of the command line.
+    pub fn open_with(&self, options: GpuOptions) -> drdiff::Result<Device> {
         let tier = self.tier.map(|tier| match tier {
             TierArg::Core => Tier::Core,
             TierArg::Subgroup => Tier::Subgroup,
             TierArg::Coop => Tier::Coop,
         });
-        let device = Device::open(&GpuOptions { device: self.device.clone(), tier })?;
+        let device = Device::open(&GpuOptions { device: self.device.clone(), tier, ..options })?;
         crate::note(&format!("device: {}", device.name()));
         // Every device has work for the host.
         if let Some(note) = &drdiff::host_threads().note {
