@@ -2,6 +2,7 @@
 
 use wgpu::{Backend, DeviceType, Features};
 
+use super::dx12;
 use crate::{Error, Result};
 
 /// What device to compute on, as `--device` names it.
@@ -133,6 +134,8 @@ pub struct AdapterSummary {
     pub limits: wgpu::Limits,
     /// Shapes of cooperative matrices, as the driver reports them.
     pub cooperative: Vec<String>,
+    /// On DX12, which compiler turns kernels into the driver's code, and why that one.
+    pub compiler: Option<String>,
 }
 
 pub(super) fn instance() -> wgpu::Instance {
@@ -182,6 +185,7 @@ pub async fn adapters() -> Vec<AdapterSummary> {
                 format!("{m}x{n}x{k} {:?} -> {:?}", p.ab_type, p.cr_type)
             })
             .collect(),
+        compiler: (adapter.get_info().backend == Backend::Dx12).then(dx12::compiler),
     });
     summaries.collect()
 }

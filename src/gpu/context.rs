@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use wgpu::util::DeviceExt as _;
 
-use super::{DeviceChoice, GpuOptions, Kernel, Tier, adapter};
+use super::{DeviceChoice, GpuOptions, Kernel, Tier, ZERO_WORKGROUP_MEMORY, adapter};
 use crate::{Error, Result};
 
 /// An open GPU. Clones share the device.
@@ -295,7 +295,10 @@ impl Gpu {
             layout: None,
             module: &module,
             entry_point: Some("main"),
-            compilation_options: Default::default(),
+            compilation_options: wgpu::PipelineCompilationOptions {
+                zero_initialize_workgroup_memory: ZERO_WORKGROUP_MEMORY,
+                ..Default::default()
+            },
             cache: None,
         });
         if let Some(error) = pollster::block_on(scope.pop()) {
