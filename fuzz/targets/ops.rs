@@ -81,8 +81,7 @@ impl<'a, 'b> Draw<'a, 'b> {
             b'A' => small(b'A').min(small(b'R')),
             // Dimensions that are multiplied by several others stay small.
             b'B' | b'H' => small(letter),
-            b'A'..=b'Z' => self.sizes[usize::from(letter - b'A')],
-            _ => 1,
+            _ => self.sizes[usize::from(letter - b'A')],
         }
     }
 
@@ -202,7 +201,7 @@ impl Values {
         let word = self.next();
         let special =
             [f32::NAN, f32::INFINITY, -f32::INFINITY, 3e38, -3e38, 1e-45, -0.0, 1e13, -1e6, 1e-20, 0.0, 300.0];
-        match self.wild && word % 8 == 0 {
+        match self.wild && word.is_multiple_of(8) {
             true => special[(word / 8) as usize % special.len()],
             false => (word >> 16) as f32 / 16384.0 - 2.0,
         }
