@@ -11,7 +11,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-all=(config ops tokenizer weights)
+all=(config imports ops tokenizer weights)
 seconds=60
 runs=
 targets=()
