@@ -26,6 +26,8 @@ const DECODED: u64 = 200;
 pub struct Vocabulary {
     tokenizer: Tokenizer,
     eos: u32,
+    /// Tokens; their ids are all below.
+    count: usize,
     /// No character may go missing, not even a space.
     exact: bool,
 }
@@ -64,7 +66,7 @@ impl Vocabulary {
             tokenizer.add_special_tokens(&[end]);
         }
         tokenizer.set_encode_special_tokens(true);
-        Ok(Self { tokenizer, eos, exact: file.is_exact() })
+        Ok(Self { tokenizer, eos, count: config.vocab_size, exact: file.is_exact() })
     }
 
     /// The ids of a text.
@@ -117,6 +119,13 @@ impl Vocabulary {
     /// # Errors
     /// Where an id is unknown to the tokenizer.
     pub fn decode(&self, ids: &[u32]) -> Result<String> {
+        // The tokenizer's library leaves out what it does not know, and not all its decoders take nothing.
+        if let Some(id) = ids.iter().find(|&&id| id as usize >= self.count) {
+            return Err(Error::argument("a token id", id, format!("ids below {}", self.count)));
+        }
+        if ids.is_empty() {
+            return Ok(String::new());
+        }
         memory::room("a text", DECODED * ids.len() as u64)?;
         guarded(|| self.tokenizer.decode(ids, false))
             .map_err(|error| Error::argument("token ids", format!("not decodable ({error})"), "ids of the vocabulary"))

@@ -188,3 +188,17 @@ fn what_the_tokenizer_library_panics_at() {
     let dropout = spoil_tokenizer(|file| file["model"]["dropout"] = 7.into());
     refuses(dropout.path(), &["tokenizer.json", "not a tokenizer"]);
 }
+
+#[test]
+fn ids_that_no_token_has() {
+    let decoders = [Value::Null, json!({ "type": "BPEDecoder", "suffix": "e" }), json!({ "type": "Fuse" })];
+    for decoder in decoders {
+        let model = load(spoil_tokenizer(|file| file["decoder"] = decoder.clone()).path()).unwrap();
+        let vocabulary = model.vocabulary();
+        assert_eq!(vocabulary.decode(&[]).unwrap(), "");
+        for ids in [&[288][..], &[1, u32::MAX]] {
+            let error = vocabulary.decode(ids).unwrap_err();
+            assert!(error.is_usage() && said(&error).contains("ids below 288"), "{}", said(&error));
+        }
+    }
+}
