@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use wgpu::{Backend, DeviceType, Features};
 
+use super::dx12;
 use crate::error::list;
 use crate::{Error, Result};
 
@@ -177,6 +178,8 @@ pub struct AdapterSummary {
     pub limits: wgpu::Limits,
     /// Shapes of cooperative matrices, as the driver reports them.
     pub cooperative: Vec<String>,
+    /// On DX12, which compiler turns kernels into the driver's code, and why that one.
+    pub compiler: Option<String>,
 }
 
 pub(super) fn instance() -> wgpu::Instance {
@@ -226,6 +229,7 @@ pub async fn adapters() -> Vec<AdapterSummary> {
                 format!("{m}x{n}x{k} {:?} -> {:?}", p.ab_type, p.cr_type)
             })
             .collect(),
+        compiler: (adapter.get_info().backend == Backend::Dx12).then(dx12::compiler),
     });
     summaries.collect()
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{BoundsChecks, DeviceChoice, GpuOptions, Kernel, Tier, adapter};
+use super::{BoundsChecks, DeviceChoice, GpuOptions, Kernel, Tier, ZERO_WORKGROUP_MEMORY, adapter};
 use crate::{Error, Result, memory};
 
 /// Most bytes of host memory that a write of any size takes while it is on its way.
@@ -368,7 +368,10 @@ impl Gpu {
                 layout: None,
                 module: &module,
                 entry_point: Some("main"),
-                compilation_options: Default::default(),
+                compilation_options: wgpu::PipelineCompilationOptions {
+                    zero_initialize_workgroup_memory: ZERO_WORKGROUP_MEMORY,
+                    ..Default::default()
+                },
                 cache: None,
             })
         })?;

@@ -26,6 +26,10 @@ pub mod shaders {
     include!(concat!(env!("OUT_DIR"), "/shaders.rs"));
 }
 
+/// Whether workgroup memory is filled with zeros before a kernel starts. It is not, so each kernel writes what it reads:
+/// on DX12 one thread would do the filling, in code that Microsoft's older compiler (FXC) takes up to a minute over.
+pub const ZERO_WORKGROUP_MEMORY: bool = false;
+
 /// One variant of a WGSL file: constants that shape its arrays replace those in the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kernel {

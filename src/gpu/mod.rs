@@ -2,6 +2,7 @@
 
 mod adapter;
 mod context;
+mod dx12;
 mod expand;
 mod kernel;
 mod profile;
@@ -9,7 +10,7 @@ mod recorder;
 
 pub use adapter::{AdapterSummary, BoundsChecks, DeviceChoice, GpuOptions, Tier, TierReport, adapters, tiers};
 pub use context::Gpu;
-pub use kernel::{Kernel, Source, shaders};
+pub use kernel::{Kernel, Source, ZERO_WORKGROUP_MEMORY, shaders};
 pub use profile::Profiler;
 pub use recorder::{Binding, Command, Grid, Recorder};
 

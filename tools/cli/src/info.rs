@@ -26,6 +26,9 @@ pub fn run() -> Result<(), Failure> {
             limits.max_compute_invocations_per_workgroup,
             limits.max_storage_buffers_per_shader_stage,
         )?;
+        if let Some(compiler) = &adapter.compiler {
+            writeln!(text, "   shader compiler: {compiler}")?;
+        }
         for report in tiers(adapter.features) {
             let used = if report.used { "used" } else { "not used" };
             writeln!(text, "   tier {}: {used}: {}", report.tier.name(), report.reason)?;
