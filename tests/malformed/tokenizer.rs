@@ -138,6 +138,10 @@ fn text_that_would_vanish() {
     let lower = normalizer(json!({ "type": "Lowercase" })).unwrap();
     assert_eq!(lower.vocabulary().encode("THE King").unwrap(), tiny().vocabulary().encode("the king").unwrap());
     let strip = json!({ "type": "Strip", "strip_left": true, "strip_right": true });
+    let stripping = normalizer(strip.clone()).unwrap();
+    let mut session = stripping.session(SessionOptions { length: 32, ..Default::default() }).unwrap();
+    let outcome = session.generate(&Prompt::prefix("   "), &Sampler::default(), |_| ControlFlow::Continue(()));
+    assert!(said(&outcome.unwrap_err()).contains("the prompt is nothing to the tokenizer"));
     assert_eq!(
         normalizer(strip).unwrap().vocabulary().encode(" zzz ").unwrap(),
         tiny().vocabulary().encode("zzz").unwrap()
