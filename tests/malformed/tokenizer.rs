@@ -126,6 +126,19 @@ fn text_that_would_vanish() {
     model.vocabulary().encode(TEXT).unwrap();
     cannot_encode(&model, "the~king", &["`~` at byte 3", "has a token for"]);
     cannot_encode(&model, "the\tking", &["`\\t` at byte 3", "has a token for"]);
+    // Spaces may go where the tokenizer says so.
+    let splitting = |behavior: &str| {
+        let folder = spoil_tokenizer(|file| {
+            let split =
+                json!({ "type": "Split", "pattern": { "Regex": "\\s+" }, "behavior": behavior, "invert": false });
+            let steps = json!([split, file["pre_tokenizer"]]);
+            file["pre_tokenizer"] = json!({ "type": "Sequence", "pretokenizers": steps });
+            rename(file, "\u{109}", "<tab>");
+        });
+        load(folder.path()).unwrap()
+    };
+    splitting("Removed").vocabulary().encode("the\tking").unwrap();
+    cannot_encode(&splitting("Isolated"), "the\tking", &["`\\t` at byte 3"]);
     let folder = spoil_tokenizer(|file| {
         rename(file, "~", "<~>");
         file["model"]["unk_token"] = "<nowhere>".into();
