@@ -150,12 +150,16 @@ pub fn explain(error: &dyn std::error::Error) -> String {
     line
 }
 
-/// Text as a message repeats it: of long text the first `most` characters.
+/// Text as a message repeats it: of text longer than `most` characters the beginning and the end, where messages say
+/// what was expected.
 pub(crate) fn short(text: &str, most: usize) -> String {
-    match text.char_indices().nth(most) {
-        None => text.to_owned(),
-        Some((end, _)) => format!("{}... ({} bytes)", &text[..end], text.len()),
+    let place = |nth: usize| text.char_indices().nth(nth).map_or(text.len(), |(at, _)| at);
+    if place(most) == text.len() {
+        return text.to_owned();
     }
+    let (begin, end) = (place(most - most / 4), text.char_indices().rev().take(most / 4).last());
+    let end = end.map_or(text.len(), |(at, _)| at);
+    format!("{}... ({} bytes) ...{}", &text[..begin], text.len(), &text[end..])
 }
 
 /// Names as a message lists them: the first few, and how many more there are.
@@ -210,6 +214,8 @@ mod tests {
         assert!(list(names).ends_with("layer.7, and 299992 more"));
         assert_eq!(list(["a", "b"]), "a, b");
         assert_eq!(list(Vec::<String>::new()), "");
+        assert_eq!(short("abcdefgh", 8), "abcdefgh");
+        assert_eq!(short("abcd\u{e9}fghi", 8), "abcd\u{e9}f... (10 bytes) ...hi");
         let error = Error::argument("a name", "\u{e9}".repeat(1 << 20), "a short one");
         assert!(error.to_string().len() < 1000 && error.to_string().contains("(2097152 bytes)"));
         let error = Error::format("some file", "the tensor `a\nb\u{1b}[2J`");

@@ -59,6 +59,7 @@ fn in_words(problem: &str) -> String {
         ("invalid type: sequence", "a list"),
         ("invalid type: ", ""),
         ("invalid value: ", ""),
+        (" at line ", ", at line "),
     ];
     words.into_iter().fold(problem.to_owned(), |text, (from, to)| text.replacen(from, to, 1))
 }
@@ -158,7 +159,7 @@ mod tests {
             ("{", "EOF"),
             ("[]", "expected"),
             (r#"{"size": 1, "words": []} 1"#, "trailing"),
-            (r#"{"size": 1, "words": "\ud800"}"#, "surrogate"),
+            (r#"{"size": 1, "words": "\ud800"}"#, "hex escape"),
         ] {
             let said = refusal(text);
             assert!(said.starts_with("x.json: not an example (") && said.contains(words), "{text}: {said}");

@@ -150,7 +150,10 @@ impl Prompt {
         let encode = |text: &Option<String>, what: &str| match text {
             None => Ok(Vec::new()),
             Some(text) if text.is_empty() => Err(Error::argument(what, "empty", "text, or none at all")),
-            Some(text) => vocabulary.encode(text),
+            Some(text) => match vocabulary.encode(text)? {
+                ids if ids.is_empty() => Err(Error::argument(what, "nothing to the tokenizer", "text with a token")),
+                ids => Ok(ids),
+            },
         };
         let (prefix, suffix) = (encode(&self.prefix, "the prompt")?, encode(&self.suffix, "the suffix")?);
         let given = prefix.len() + suffix.len();

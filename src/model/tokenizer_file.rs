@@ -36,9 +36,17 @@ impl TokenizerFile {
         tokens.filter_map(|token| Some((token["content"].as_str()?, u32::try_from(token["id"].as_u64()?).ok()?)))
     }
 
-    /// Whether every byte of a text has a token: then not even a space may go missing.
+    /// Whether a text is cut into bytes and nothing is removed on the way: then not even a space may go missing.
     pub fn is_exact(&self) -> bool {
-        self.value["normalizer"].is_null() && holds(&self.value["pre_tokenizer"], &|v| v["type"] == "ByteLevel")
+        let whole = &self.value["pre_tokenizer"];
+        let steps = whole["pretokenizers"].as_array().map_or(std::slice::from_ref(whole), Vec::as_slice);
+        let keeps = |step: &Value| match step["type"].as_str() {
+            Some("ByteLevel" | "Digits") => true,
+            Some("Split" | "Punctuation") => step["behavior"] != "Removed",
+            _ => false,
+        };
+        let bytes = steps.iter().any(|step| step["type"] == "ByteLevel");
+        self.value["normalizer"].is_null() && bytes && steps.iter().all(keeps)
     }
 
     fn unusable(&self) -> Option<String> {

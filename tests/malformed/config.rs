@@ -59,7 +59,7 @@ fn fields_of_another_type_are_named() {
         ("heads", json!(4.0), "`heads`: floating point `4.0`, expected a whole number"),
         ("norm_eps", json!("small"), "`norm_eps`: string \"small\", expected a number"),
         ("levels", json!({}), "`levels`: an object, expected a list"),
-        ("schedule", json!([1, 2, 3]), "`schedule`"),
+        ("schedule", json!([1, 2, 3]), "`schedule[0]`: integer `1`, expected a list"),
         ("expert_widths", json!([1, -1]), "`expert_widths[1]`: integer `-1`, expected a whole number from 0"),
         ("eos_token", Value::Null, "`eos_token`: null, expected a whole number from 0 to 4294967295"),
     ] {
@@ -89,7 +89,7 @@ fn bytes_that_are_no_plain_json() {
     write(format!("{good} {{}}").as_bytes());
     refuses(folder.path(), &["config.json", "trailing"]);
     write(good.replacen("drdiff-1", "\\ud800", 1).as_bytes());
-    refuses(folder.path(), &["config.json", "surrogate"]);
+    refuses(folder.path(), &["config.json", "hex escape"]);
     write(good.replacen("drdiff-1", &"x".repeat(1 << 20), 1).as_bytes());
     let error = load(folder.path()).unwrap_err().to_string();
     assert!(error.len() < 1000 && error.contains("drdiff-1"), "{} bytes", error.len());

@@ -343,6 +343,12 @@ fn settings_that_contradict_their_tensors() {
     assert!(call("attention", qkv()).contains("without `v` (it has k, q)"));
     assert!(call("attention", qkv().with("v", x()).set("window", 2)).contains("hsa alone"));
     assert!(call("attention", qkv().with("v", x()).set("scale", "wide")).contains("`wide`, expected a number"));
+    for length in [4, u32::MAX, 0] {
+        let lengths = Tensor::u32([1], vec![length]).unwrap();
+        let mean = Arguments::new().with("x0", Tensor::zeros(drdiff::Desc::f32([1, 3, 2])).unwrap());
+        let said = call("segment_mean", mean.with("lengths", lengths).set("anchors", 1));
+        assert!(said.contains(&format!("is {length}, expected from the 1 anchors to the 3 rows")), "{said}");
+    }
     let eps = Arguments::new().with("x", x()).set("eps", 1e-40_f32);
     let entry = REGISTRY.iter().find(|entry| entry.name == "norm").unwrap();
     let outcome = (entry.build)(eps).and_then(|call| call.prepare(&Device::Cpu, Default::default()));

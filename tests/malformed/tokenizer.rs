@@ -126,6 +126,19 @@ fn text_that_would_vanish() {
     model.vocabulary().encode(TEXT).unwrap();
     cannot_encode(&model, "the~king", &["`~` at byte 3", "has a token for"]);
     cannot_encode(&model, "the\tking", &["`\\t` at byte 3", "has a token for"]);
+    // Spaces may go where the tokenizer says so.
+    let splitting = |behavior: &str| {
+        let folder = spoil_tokenizer(|file| {
+            let split =
+                json!({ "type": "Split", "pattern": { "Regex": "\\s+" }, "behavior": behavior, "invert": false });
+            let steps = json!([split, file["pre_tokenizer"]]);
+            file["pre_tokenizer"] = json!({ "type": "Sequence", "pretokenizers": steps });
+            rename(file, "\u{109}", "<tab>");
+        });
+        load(folder.path()).unwrap()
+    };
+    splitting("Removed").vocabulary().encode("the\tking").unwrap();
+    cannot_encode(&splitting("Isolated"), "the\tking", &["`\\t` at byte 3"]);
     let folder = spoil_tokenizer(|file| {
         rename(file, "~", "<~>");
         file["model"]["unk_token"] = "<nowhere>".into();
@@ -138,6 +151,10 @@ fn text_that_would_vanish() {
     let lower = normalizer(json!({ "type": "Lowercase" })).unwrap();
     assert_eq!(lower.vocabulary().encode("THE King").unwrap(), tiny().vocabulary().encode("the king").unwrap());
     let strip = json!({ "type": "Strip", "strip_left": true, "strip_right": true });
+    let stripping = normalizer(strip.clone()).unwrap();
+    let mut session = stripping.session(SessionOptions { length: 32, ..Default::default() }).unwrap();
+    let outcome = session.generate(&Prompt::prefix("   "), &Sampler::default(), |_| ControlFlow::Continue(()));
+    assert!(said(&outcome.unwrap_err()).contains("the prompt is nothing to the tokenizer"));
     assert_eq!(
         normalizer(strip).unwrap().vocabulary().encode(" zzz ").unwrap(),
         tiny().vocabulary().encode("zzz").unwrap()

@@ -102,7 +102,7 @@ fn case(g: &mut Gen, index: usize) -> Case {
 /// has to hand on more than a rounded log-sum-exp. Globals fill two ranges of keys.
 fn equal_scores(g: &mut Gen, score: f32, pattern: Option<&str>) -> Case {
     let (n, heads, head_dim) = (300, 2, 3);
-    let sign = |row: usize| if row % 2 == 0 { 1.0 } else { -1.0 };
+    let sign = |row: usize| if row.is_multiple_of(2) { 1.0 } else { -1.0 };
     let q = g.fill([n, heads, head_dim], (0..n).flat_map(|row| [sign(row), 0.0, 0.0, sign(row), 0.0, 0.0]));
     let k = g.fill([n, heads, head_dim], (0..n * heads).flat_map(|_| [score, 0.0, 0.0]));
     let v = g.normal([n, heads, head_dim], 1.0);

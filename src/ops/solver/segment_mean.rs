@@ -111,8 +111,15 @@ pub const ENTRY: Entry = Entry {
 
 fn build(mut arguments: Arguments) -> Result<Call> {
     let op = SegmentMean { anchors: arguments.required("anchors")? };
-    let inputs = vec![Some(arguments.tensor("x0")?), Some(arguments.tensor("lengths")?)];
+    let (x0, lengths) = (arguments.tensor("x0")?, arguments.tensor("lengths")?);
     arguments.finish("segment_mean")?;
+    let rows = x0.desc().shape.get(1).copied().unwrap_or(0);
+    let fits = |length: u32| (op.anchors..=rows).contains(&(length as usize));
+    if let Some(length) = lengths.as_u32().and_then(|all| all.iter().copied().find(|&length| !fits(length))) {
+        let expected = format!("from the {} anchors to the {rows} rows there are", op.anchors);
+        return Err(Error::argument("`lengths` of segment_mean", length, expected));
+    }
+    let inputs = vec![Some(x0), Some(lengths)];
     Ok(Call::new(op, inputs, vec![Output::new("mean", Check::Nmse(1e-9))]))
 }
 

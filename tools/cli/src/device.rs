@@ -55,7 +55,7 @@ impl DeviceArgs {
             TierArg::Coop => Tier::Coop,
         });
         let device = Device::open(&GpuOptions { device: self.device.clone(), tier, ..options })?;
-        crate::note(&format!("device: {}", device.name()));
+        crate::note(format_args!("device: {}", device.name()));
         // Every device has work for the host.
         if let Some(note) = &drdiff::host_threads().note {
             crate::note(note);

@@ -113,7 +113,7 @@ impl Eval {
         let stop = Stop::on_interrupt()?;
         let likelihood = self.likelihood(&model, corpus, &stop)?;
         let (tokens, seconds) = (likelihood.value.tokens, likelihood.seconds);
-        note(&format!("{tokens} tokens scored in {seconds:.2} s: {:.1} tokens/s", tokens as f64 / seconds));
+        note(format_args!("{tokens} tokens scored in {seconds:.2} s: {:.1} tokens/s", tokens as f64 / seconds));
         report.device = Some(device.name());
         report.likelihood = Some(likelihood);
         if self.infill_windows > 0 {

@@ -124,7 +124,7 @@ impl Generate {
         let generated = outcome?;
         let positions: usize = generated.iter().map(|generated| generated.tokens.len()).sum();
         let (peak, bound) = session.plan().map_or((0, 0), |plan| (plan.peak(), plan.lower_bound()));
-        note(&format!(
+        note(format_args!(
             "{positions} tokens in {seconds:.2} s: {:.1} tokens/s, {:.3} s a step; temporaries {:.1} MiB (lower bound {:.1})",
             positions as f64 / seconds,
             seconds / self.steps as f64,

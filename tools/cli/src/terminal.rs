@@ -19,7 +19,7 @@ impl Stop {
         let stop = Arc::new(AtomicBool::new(false));
         // Tried ahead: a handler that was set and has no thread would swallow the signal.
         if let Err(error) = std::thread::Builder::new().spawn(|| ()).map(std::thread::JoinHandle::join) {
-            crate::note(&format!("no thread to listen for an interrupt ({error}): it ends the run at once"));
+            crate::note(format_args!("no thread to listen for an interrupt ({error}): it ends the run at once"));
             return Ok(Self(stop));
         }
         let flag = Arc::clone(&stop);

@@ -35,7 +35,9 @@ fn a_device_is_an_index_or_part_of_a_name() {
     // By index, by name, by the whole name as `info` lists it.
     let info = text(&drdiff(&["info"]).stdout);
     let name = info.lines().next().unwrap().strip_prefix("0: ").unwrap();
-    let name = &name[..name.rfind(" (").unwrap()];
+    let kinds = ["Cpu", "DiscreteGpu", "IntegratedGpu", "VirtualGpu", "Other"];
+    let end = kinds.iter().find_map(|kind| name.find(&format!(" ({kind}, "))).expect("the kind of device");
+    let name = &name[..end];
     for device in ["0", " 0 ", name] {
         let output = drdiff(&["op", "noise", "--set", "count=4", "--output", &out, "--device", device]);
         assert!(text(&output.stderr).contains(name), "{device}: {}", text(&output.stderr));
