@@ -36,7 +36,7 @@ if [ -n "${DRDIFF_VALIDATION:-}" ]; then
     # To the file even where the program collects messages itself; the info says that the layer was there.
     export VK_KHRONOS_VALIDATION_DEBUG_ACTION=VK_DBG_LAYER_ACTION_LOG_MSG
     export VK_KHRONOS_VALIDATION_LOG_FILENAME=$DRDIFF_VALIDATION
-    export VK_KHRONOS_VALIDATION_REPORT_FLAGS=error,info
+    export VK_KHRONOS_VALIDATION_REPORT_FLAGS=${VK_KHRONOS_VALIDATION_REPORT_FLAGS:-error,info}
     export VK_KHRONOS_VALIDATION_VALIDATE_SYNC=true
 fi
 

@@ -12,7 +12,7 @@ use drdiff::ops::{Linear, REGISTRY};
 
 fn all_pass(device: &Device, stride: usize) {
     for entry in REGISTRY {
-        let report = verify(entry, device, &VerifyOptions { seed: 1, stride, fail_fast: false }).unwrap();
+        let report = verify(entry, device, &VerifyOptions { seed: 1, stride, ..Default::default() }).unwrap();
         assert!(report.passed() > 0, "{}: no case ran", entry.name);
         assert!(report.failures.is_empty(), "{}: {:#?}", entry.name, report.failures);
     }
@@ -76,13 +76,13 @@ fn products(g: &mut Gen, size: f32) -> Arguments {
 #[test]
 fn trivial_outputs_are_no_comparison() {
     let zeros = Case::new("zeros", products(&mut Gen::new(0, ""), 0.0));
-    let report = run_case(linear(), &zeros, &Device::Cpu).unwrap();
+    let report = run_case(linear(), &zeros, &Device::Cpu, true).unwrap();
     assert!(report.failures.iter().any(|failure| failure.contains("trivial")), "{:?}", report.failures);
     let law = Relation::new("zeros", |calls| {
         let y = calls.run(&products(&mut Gen::new(0, ""), 0.0))?;
         Ok(vec![y.same("y", y.get("y")?)?])
     });
-    let failures = run_relation(linear(), &law, &Device::Cpu).unwrap();
+    let failures = run_relation(linear(), &law, &Device::Cpu, true).unwrap();
     assert!(failures.iter().any(|failure| failure.contains("trivial")), "{failures:?}");
 }
 
@@ -93,7 +93,7 @@ fn a_broken_law_is_found() {
         let twice = calls.run(&products(&mut Gen::new(0, ""), 2.0))?;
         Ok(vec![twice.close("y", once.wide("y")?)?, Claim::same("y", twice.get("y")?, once.get("y")?)])
     });
-    assert_eq!(run_relation(linear(), &law, &Device::Cpu).unwrap().len(), 2);
+    assert_eq!(run_relation(linear(), &law, &Device::Cpu, true).unwrap().len(), 2);
 }
 
 /// An op outside of the registry is verified by its own cases.

@@ -42,12 +42,13 @@ impl Relation {
 pub struct Calls<'a> {
     entry: &'a Entry,
     device: &'a Device,
+    sentinels: bool,
     pub(super) failures: Vec<String>,
 }
 
 impl<'a> Calls<'a> {
-    pub(super) fn new(entry: &'a Entry, device: &'a Device) -> Self {
-        Self { entry, device, failures: Vec::new() }
+    pub(super) fn new(entry: &'a Entry, device: &'a Device, sentinels: bool) -> Self {
+        Self { entry, device, sentinels, failures: Vec::new() }
     }
 
     /// Calls the op.
@@ -55,7 +56,7 @@ impl<'a> Calls<'a> {
     /// # Errors
     /// Where it refuses the arguments or the device fails.
     pub fn run(&mut self, arguments: &Arguments) -> Result<Outputs> {
-        let options = ExecutorOptions { sentinels: true, ..Default::default() };
+        let options = ExecutorOptions { sentinels: self.sentinels, ..Default::default() };
         let mut prepared = (self.entry.build)(arguments.clone())?.prepare(self.device, options)?;
         prepared.executor.run()?;
         self.failures.extend(broken_sentinels(&prepared)?);

@@ -15,11 +15,14 @@ pub struct VerifyOptions {
     pub stride: usize,
     /// Leave an op at its first failure.
     pub fail_fast: bool,
+    /// Sentinel words behind every buffer, which must survive. Without, buffers end where their values end, for a
+    /// validation layer that watches for accesses past the end.
+    pub sentinels: bool,
 }
 
 impl Default for VerifyOptions {
     fn default() -> Self {
-        Self { seed: 0, stride: 1, fail_fast: false }
+        Self { seed: 0, stride: 1, fail_fast: false, sentinels: true }
     }
 }
 
@@ -68,8 +71,8 @@ pub struct CaseReport {
 ///
 /// # Errors
 /// Where the case could not be run at all.
-pub fn run_case(entry: &Entry, case: &Case, device: &Device) -> Result<CaseReport> {
-    let options = ExecutorOptions { sentinels: true, ..Default::default() };
+pub fn run_case(entry: &Entry, case: &Case, device: &Device, sentinels: bool) -> Result<CaseReport> {
+    let options = ExecutorOptions { sentinels, ..Default::default() };
     let mut tested = (entry.build)(case.arguments.try_clone()?)?.prepare(device, options)?;
     tested.executor.run()?;
     let mut oracle = (entry.build)(case.arguments.try_clone()?)?.prepare(&Device::Reference, Default::default())?;
@@ -114,7 +117,7 @@ pub fn verify(entry: &Entry, device: &Device, options: &VerifyOptions) -> Result
     let cases = if matches!(device, Device::Reference) { Vec::new() } else { [own, values].concat() };
     for case in cases.iter().step_by(stride) {
         report.cases += 1;
-        match run_case(entry, case, device) {
+        match run_case(entry, case, device, options.sentinels) {
             Ok(CaseReport { errors, failures }) => {
                 for (name, error) in errors {
                     let worst = report.worst.entry(name).or_default();
@@ -135,7 +138,7 @@ pub fn verify(entry: &Entry, device: &Device, options: &VerifyOptions) -> Result
     }
     for relation in relations.iter().step_by(stride) {
         report.relations += 1;
-        match run_relation(entry, relation, device) {
+        match run_relation(entry, relation, device, options.sentinels) {
             Ok(failures) if failures.is_empty() => {}
             Ok(failures) => report.fail(&relation.label, &failures.join("; ")),
             Err(error @ Error::DeviceLost { .. }) => return Err(error),
@@ -155,8 +158,8 @@ pub fn verify(entry: &Entry, device: &Device, options: &VerifyOptions) -> Result
 ///
 /// # Errors
 /// Where a call could not be run at all.
-pub fn run_relation(entry: &Entry, relation: &Relation, device: &Device) -> Result<Vec<String>> {
-    let mut calls = Calls::new(entry, device);
+pub fn run_relation(entry: &Entry, relation: &Relation, device: &Device, sentinels: bool) -> Result<Vec<String>> {
+    let mut calls = Calls::new(entry, device, sentinels);
     let claims = relation.claims(&mut calls)?;
     let mut failures = calls.failures;
     if claims.iter().all(|claim| trivial(&claim.want)) {

@@ -34,6 +34,9 @@ pub struct Verify {
     /// Checks of array indices in kernels: results must not depend on them
     #[arg(long, value_enum, default_value_t = Checks::On)]
     bounds_checks: Checks,
+    /// End buffers where their values end, without sentinel words behind, for a validation layer that watches accesses
+    #[arg(long)]
+    no_sentinels: bool,
     /// Kernels from this folder, a copy of `shaders/`, instead of those built in
     #[arg(long, value_name = "DIR")]
     shaders: Option<PathBuf>,
@@ -103,7 +106,8 @@ impl Verify {
         for entry in entries {
             let begin = Instant::now();
             let stride = if self.quick { 10 } else { 1 };
-            let options = VerifyOptions { seed: self.seed, stride, fail_fast: self.fail_fast };
+            let options =
+                VerifyOptions { seed: self.seed, stride, fail_fast: self.fail_fast, sentinels: !self.no_sentinels };
             let report = verify(entry, device, &options)?;
             print(&lines(entry, &report, begin.elapsed().as_secs_f64()))?;
             passed += report.passed();
