@@ -4,6 +4,8 @@ mod adapter;
 mod context;
 mod expand;
 mod kernel;
+#[cfg(test)]
+mod loss;
 mod profile;
 mod recorder;
 
