@@ -121,6 +121,24 @@ pub enum Error {
         #[source]
         source: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
+    /// A run met a prediction that is NaN or infinite, so that nothing after it means anything: mostly weights that
+    /// overflow.
+    #[error(
+        "step {step} of {steps}: the prediction is not finite at {positions} of {of} positions, anchors included{}",
+        named(.op)
+    )]
+    NotFinite {
+        /// The first step that met one, from 1.
+        step: usize,
+        /// Steps of the run.
+        steps: usize,
+        /// Positions of the batch where it is not finite, anchors included.
+        positions: usize,
+        /// Positions of the batch, anchors included, padding not.
+        of: usize,
+        /// Place and name of the first op of that step whose output is not finite, where it was found.
+        op: Option<(usize, &'static str)>,
+    },
     /// The caller asked to stop.
     #[error("stopped on request after step {step} of {steps}")]
     Stopped {
@@ -133,6 +151,10 @@ pub enum Error {
 
 fn size(bytes: u64) -> String {
     if bytes > 0 { format!("{bytes} bytes") } else { "more than there is".to_owned() }
+}
+
+fn named(op: &Option<(usize, &'static str)>) -> String {
+    op.map_or_else(String::new, |(index, name)| format!("; the first op with such an output is op {index}, `{name}`"))
 }
 
 /// An error and what caused it, in one line: what breaks a line or a terminal is replaced, what is endless is cut.

@@ -48,6 +48,8 @@ mod device;
 mod error;
 pub mod gpu;
 pub mod graph;
+#[cfg(test)]
+mod loss_tests;
 pub mod memory;
 pub mod model;
 pub mod ops;

@@ -60,6 +60,12 @@ impl Desc {
     pub fn rows(&self) -> usize {
         self.shape.iter().rev().skip(1).product()
     }
+
+    /// Number of rows of one sequence: the second dimension from the end (1 where there is none). How an op adds up may
+    /// depend on these, never on how many sequences there are: a text comes out the same alone and in a batch.
+    pub fn sequence_rows(&self) -> usize {
+        self.shape.iter().rev().nth(1).copied().unwrap_or(1)
+    }
 }
 
 impl std::fmt::Display for Desc {

@@ -14,8 +14,8 @@ const ROWS: usize = 256;
 const KEYS: usize = 512;
 /// Rows of a task of [`rounding`], which does not cut the vocabulary.
 const ROUNDING_ROWS: usize = 64;
-/// Tasks wanted where rows are few: the vocabulary is then cut, by sizes alone, so that results do not depend on how
-/// many cores there are.
+/// Tasks wanted where rows are few: the vocabulary is then cut, by sizes of one sequence alone, so that results depend
+/// neither on how many cores nor on how many sequences there are.
 const TASKS: usize = 32;
 
 /// Inputs of `vocab_expectation`.
@@ -25,6 +25,8 @@ pub(crate) struct Vocabulary<'a> {
     pub unembed: &'a [f32],
     pub embed: &'a [f32],
     pub skip: Option<&'a [f32]>,
+    /// Rows of one sequence.
+    pub sequence: usize,
     pub dim: usize,
     pub vocab: usize,
     pub embed_dim: usize,
@@ -73,7 +75,7 @@ impl Vocabulary<'_> {
         entropy: &mut [f32],
         token: &mut [u32],
     ) -> Result<()> {
-        let blocks = lse.len().div_ceil(ROWS).max(1);
+        let blocks = self.sequence.div_ceil(ROWS).max(1);
         let spans = (TASKS / blocks).clamp(1, self.vocab.div_ceil(KEYS));
         let span = self.vocab.div_ceil(spans);
         let x0 = x0.par_chunks_mut(ROWS * self.embed_dim);

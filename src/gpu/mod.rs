@@ -5,6 +5,8 @@ mod context;
 mod dx12;
 mod expand;
 mod kernel;
+#[cfg(test)]
+mod loss;
 mod profile;
 mod recorder;
 

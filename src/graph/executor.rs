@@ -1,12 +1,13 @@
 //! Runs a planned graph: records once, replays every step.
 
+use std::collections::HashSet;
 use std::time::Instant;
 
 use super::host::Host;
 use super::oracle::Oracle;
-use super::{Bindings, Graph, OracleData, Plan, Source, Value};
+use super::{Bindings, Graph, OracleData, Plan, Source, Value, ValueInfo};
 use crate::gpu::{Binding, Command, Gpu, Profiler, Recorder};
-use crate::{Device, Error, Result, Tensor, memory};
+use crate::{DType, Device, Error, Result, Tensor, memory};
 
 /// Words behind each buffer that ops must leave alone, where they are checked.
 const SENTINELS: u64 = 1024;
@@ -206,18 +207,90 @@ impl Executor {
     /// # Errors
     /// Where the value is temporary, or the device was lost.
     pub fn read(&self, value: Value) -> Result<Tensor> {
-        let info = &self.graph.values[value.index()];
-        if !info.persistent() {
+        let mut tensors = self.read_all(&[value])?;
+        Ok(tensors.swap_remove(0))
+    }
+
+    /// Reads several states or kept values at one wait.
+    ///
+    /// # Errors
+    /// Where one is temporary, or the device was lost.
+    pub fn read_all(&self, values: &[Value]) -> Result<Vec<Tensor>> {
+        let infos = || values.iter().map(|value| &self.graph.values[value.index()]);
+        if !infos().all(ValueInfo::persistent) {
             return Err(Error::argument("a value to read", "temporary", "a state or a kept value"));
         }
         match &self.backend {
             Backend::Gpu(memory) => {
-                let words = memory.gpu.download(&memory.buffers[value.index()], info.desc.len())?;
-                Ok(Tensor::from_words(info.desc.clone(), words))
+                let buffers = values.iter().map(|value| &memory.buffers[value.index()]);
+                let wanted: Vec<_> = buffers.zip(infos().map(|info| info.desc.len())).collect();
+                let words = memory.gpu.download_all(&wanted)?;
+                Ok(words
+                    .into_iter()
+                    .zip(infos())
+                    .map(|(words, info)| Tensor::from_words(info.desc.clone(), words))
+                    .collect())
             }
-            Backend::Host(host) => host.read(&self.graph, value.index()),
-            Backend::Oracle(oracle) => oracle.read(&self.graph, value.index()),
+            Backend::Host(host) => values.iter().map(|value| host.read(&self.graph, value.index())).collect(),
+            Backend::Oracle(oracle) => values.iter().map(|value| oracle.read(&self.graph, value.index())).collect(),
         }
+    }
+
+    /// The words of a u32 state, where they can be seen without waiting for the device.
+    pub(crate) fn glance(&self, value: Value) -> Option<&[u32]> {
+        match &self.backend {
+            Backend::Gpu(_) => None,
+            Backend::Host(host) => Some(host.words(&self.graph, value.index())),
+            Backend::Oracle(oracle) => match oracle.data(value.index()) {
+                OracleData::U32(words) => Some(words),
+                OracleData::F64(_) => None,
+            },
+        }
+    }
+
+    /// Runs the ops like [`Executor::run_with`], but one by one and only up to the first that leaves a value which is NaN
+    /// or infinite in an output that anything reads; gives its place among the ops, from 1, and its name. Slow: every
+    /// output is read.
+    ///
+    /// # Errors
+    /// Where the device was lost or refused the work.
+    pub fn first_not_finite(
+        &mut self,
+        staged: Option<(Value, usize, &[f32])>,
+    ) -> Result<Option<(usize, &'static str)>> {
+        if let Some((value, _, row)) = staged {
+            self.write(value, &Tensor::f32(self.graph.desc(value).shape.clone(), row.to_vec())?)?;
+        }
+        let read: HashSet<_> = self.graph.nodes.iter().flat_map(|node| node.inputs.iter().copied().flatten()).collect();
+        for (index, node) in self.graph.nodes.iter().enumerate() {
+            let updated = node.op.updates().iter().filter_map(|&position| node.inputs[position]);
+            let written = node.outputs.iter().copied().chain(updated).filter(|value| {
+                let info = &self.graph.values[value.index()];
+                info.desc.dtype == DType::F32 && (read.contains(value) || info.persistent())
+            });
+            match &mut self.backend {
+                Backend::Gpu(memory) => memory.submit_one(index)?,
+                Backend::Host(host) => host.run_node(&self.graph, index)?,
+                Backend::Oracle(oracle) => oracle.run_node(&self.graph, index)?,
+            }
+            for value in written {
+                let finite = match &self.backend {
+                    Backend::Gpu(memory) => {
+                        let words = self.graph.desc(value).len();
+                        all_finite(&memory.gpu.download(&memory.buffers[value.index()], words)?)
+                    }
+                    Backend::Host(host) => all_finite(host.words(&self.graph, value.index())),
+                    Backend::Oracle(oracle) => match oracle.data(value.index()) {
+                        OracleData::F64(data) => data.iter().all(|x| x.is_finite()),
+                        OracleData::U32(_) => true,
+                    },
+                };
+                if !finite {
+                    return Ok(Some((index + 1, node.op.name())));
+                }
+            }
+        }
+        Ok(None)
     }
 
     /// A value of the f64 reference at full precision; `None` on other devices.
@@ -261,6 +334,10 @@ impl Executor {
     }
 }
 
+fn all_finite(words: &[u32]) -> bool {
+    words.iter().all(|&word| f32::from_bits(word).is_finite())
+}
+
 /// Runs every op by `run` and takes the time of each.
 fn timed(graph: &Graph, mut run: impl FnMut(usize) -> Result<()>) -> Result<Vec<OpTime>> {
     let origin = Instant::now();
@@ -275,6 +352,8 @@ fn timed(graph: &Graph, mut run: impl FnMut(usize) -> Result<()>) -> Result<Vec<
 
 impl GpuMemory {
     fn new(gpu: &Gpu, graph: &Graph, plan: &Plan, options: ExecutorOptions) -> Result<Self> {
+        // A handle of its own: what went wrong on the device before is none of this graph's.
+        let gpu = &gpu.clone();
         // Refused before anything is allocated.
         for (index, info) in graph.values.iter().enumerate() {
             gpu.check_binding(&graph.label(index), info.desc.bytes())?;
@@ -320,6 +399,18 @@ impl GpuMemory {
         let profiler = if options.profile { Profiler::new(gpu, graph.nodes.len())? } else { None };
         let flops = graph.costs().into_iter().map(|(_, cost)| cost.flops).collect();
         Ok(Self { gpu: gpu.clone(), buffers, commands, flops, profiler, staged: Vec::new(), guarded })
+    }
+
+    /// One op alone.
+    fn submit_one(&self, index: usize) -> Result<()> {
+        let mut encoder = self.gpu.device().create_command_encoder(&Default::default());
+        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+        for command in &self.commands[index] {
+            command.encode(&mut pass);
+        }
+        drop(pass);
+        self.gpu.queue().submit([encoder.finish()]);
+        self.gpu.check()
     }
 
     fn submit(&self, graph: &Graph, options: &ExecutorOptions, staged: Option<(Value, usize)>) -> Result<Submitted> {

@@ -57,7 +57,7 @@ impl Host {
         Ok(Tensor::from_words(graph.values[index].desc.clone(), words))
     }
 
-    fn words<'a>(&'a self, graph: &'a Graph, index: usize) -> &'a [u32] {
+    pub(super) fn words<'a>(&'a self, graph: &'a Graph, index: usize) -> &'a [u32] {
         let info = &graph.values[index];
         match (&info.source, self.block[index]) {
             (Source::Constant(constant), _) => constant.tensor().words(),

@@ -4,8 +4,8 @@ use super::weights::LayerWeights;
 use super::{Level, Model, Sharpening};
 use crate::graph::{Constant, Graph, Value};
 use crate::ops::{
-    Activation, Attention, BayesQuery, Embedding, Experts, Linear, Norm, NormKind, Rope, Router, SegmentMean,
-    SolverStep, StepRow, TimeEmbedding, VocabExpectation, time_frequencies,
+    Activation, Attention, BayesQuery, Embedding, Experts, FiniteCheck, Linear, Norm, NormKind, Rope, Router,
+    SegmentMean, SolverStep, StepRow, TimeEmbedding, VocabExpectation, time_frequencies,
 };
 use crate::{Desc, Result, Tensor, memory};
 
@@ -64,6 +64,8 @@ pub struct Handles {
     pub step: Value,
     /// u32 `[B, R]`: the most probable token.
     pub token: Value,
+    /// u32 `[2]`: whether every row was finite so far, see [`FiniteCheck`].
+    pub report: Value,
     /// `[B, R, D]`, with `inspect`.
     pub hidden: Value,
     /// `[B, R, De]` (anchor rows count), with `inspect`.
@@ -103,6 +105,7 @@ impl Denoiser {
         let cost_bias = g.state(Desc::f32([config.expert_widths.len()]));
         let seeds = g.state(Desc::u32([batch, 2]));
         let step = g.state(StepRow::desc());
+        let report = g.state(Desc::u32([2]));
 
         let mut net =
             Network { graph: g, model, shape, modulation: step, rope, globals, lengths, difficulty, cost_bias };
@@ -129,7 +132,7 @@ impl Denoiser {
         let unembed = g.constant(&w.unembed);
         let inputs = [Some(sharpened), Some(unembed), Some(embedding), Some(query)];
         let outputs = g.push_into(VocabExpectation, &inputs, &[Some(x0), None, Some(difficulty), None])?;
-        let token = outputs[3];
+        let (lse, token) = (outputs[1], outputs[3]);
         let anchor_prediction = linear(g, hidden, &w.anchor.0, Some(&w.anchor.1), None)?;
         let anchors = shape.level.anchors;
         let mean = match shape.guidance {
@@ -139,6 +142,8 @@ impl Denoiser {
         let state = [z, x0, history, info, absorb, anchor_prediction].map(Some);
         let inputs = [&state[..], &[mean, Some(seeds), Some(step)]].concat();
         g.push(SolverStep { anchors }, &inputs)?;
+        let inputs = [x0, z, lse, difficulty, sharpened, lengths, step, report].map(Some);
+        g.push(FiniteCheck, &inputs)?;
 
         g.keep(token);
         if shape.inspect {
@@ -161,6 +166,7 @@ impl Denoiser {
             seeds,
             step,
             token,
+            report,
             hidden,
             anchor_prediction,
             routing,

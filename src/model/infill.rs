@@ -73,7 +73,7 @@ impl Model {
     ///
     /// # Errors
     /// Where settings are outside what is accepted, the text is not of this model's vocabulary, a window does not fit the
-    /// device, `progress` asked to stop, or the device failed.
+    /// device, a prediction was not finite ([`Error::NotFinite`]), `progress` asked to stop, or the device failed.
     pub fn infill(
         &self,
         corpus: &Corpus,

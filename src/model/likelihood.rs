@@ -21,7 +21,7 @@ use std::ops::{ControlFlow, Range};
 use drdiff_reference::solver::alpha_sigma;
 use rayon::prelude::*;
 
-use super::session::Built;
+use super::session::{Built, Run};
 use super::state::Sequence;
 use super::{Corpus, DenoiserShape, Model, SessionOptions, Sharpening, gamma_at, gamma_slope};
 use crate::cpu::noise;
@@ -115,7 +115,7 @@ impl Model {
     ///
     /// # Errors
     /// Where settings are outside what is accepted, the text is not of this model's vocabulary, a window does not fit the
-    /// device, `progress` asked to stop, or the device failed.
+    /// device, a prediction was not finite ([`Error::NotFinite`]), `progress` asked to stop, or the device failed.
     pub fn likelihood(
         &self,
         corpus: &Corpus,
@@ -145,10 +145,11 @@ impl Model {
             let windows: Vec<_> = ranges.iter().map(|range| &corpus.tokens()[range.clone()]).collect();
             let built = session.build(scorer.shape(&windows)?)?;
             let mut batch = Batch::start(&scorer, built, windows, seed, lambda)?;
+            batch.built.run.steps = steps;
             let mut score = batch.host_parts()?;
             for t in stratified(options.seed, options.draws, index as f64 / batches as f64)? {
-                score.draws.push(batch.draw(t, score.draws.len())?);
                 step += 1;
+                score.draws.push(batch.draw(t, score.draws.len(), step)?);
                 if progress(step, steps).is_break() && step < steps {
                     return Err(Error::Stopped { step, steps });
                 }
@@ -271,6 +272,15 @@ impl<'a> Scorer<'a> {
     }
 }
 
+/// How noisy all windows of a batch are, and by which noise.
+struct NoiseLevel {
+    alpha: f64,
+    sigma: f64,
+    /// Philox stream of the noise.
+    stream: u32,
+    row: StepRow,
+}
+
 /// Windows on the device.
 struct Batch<'a> {
     scorer: &'a Scorer<'a>,
@@ -288,8 +298,9 @@ impl<'a> Batch<'a> {
         lambda: f64,
     ) -> Result<Self> {
         let (config, weights) = (scorer.model.config(), scorer.model.weights());
-        let Built { shape, handles, executor } = &mut *built;
+        let Built { shape, handles, executor, run } = &mut *built;
         let lengths: Vec<_> = windows.iter().map(|window| window.len()).collect();
+        *run = Run { steps: 0, positions: lengths.iter().map(|length| shape.level.anchors + length).sum() };
         let unknown = |&length: &usize| memory::filled("the windows", length, None);
         let sequences = lengths.iter().map(|length| Ok(Sequence { prompt: unknown(length)?, seed }));
         let sequences = sequences.collect::<Result<Vec<_>>>()?;
@@ -331,32 +342,52 @@ impl<'a> Batch<'a> {
         Ok(Score { tokens, prior, reconstruction, reconstruction_variance, draws: Vec::new() })
     }
 
-    /// Scores every window at time `t`.
-    fn draw(&mut self, t: f64, index: usize) -> Result<Draw> {
+    /// Scores every window at time `t`, in step `step` of the whole.
+    fn draw(&mut self, t: f64, index: usize, step: usize) -> Result<Draw> {
         let (scorer, config) = (self.scorer, self.scorer.model.config());
         let gamma = gamma_at(&config.schedule.gamma, t);
         let (alpha, sigma) = alpha_sigma(gamma);
-        let z = self.noised(alpha, sigma, index as u32 + 1)?;
-        let Built { shape, handles, executor } = &mut *self.built;
-        handles.write_unconditioned(executor, shape, config, z)?;
         let row = StepRow {
             gamma: gamma as f32,
             alpha: alpha as f32,
             sigma: sigma as f32,
             bayes_scale: (alpha / sigma.powi(2)) as f32,
+            evaluation: step as f32,
             ..StepRow::default()
         };
-        executor.write(handles.step, &Tensor::f32([StepRow::LEN], row.words())?)?;
+        let level = NoiseLevel { alpha, sigma, stream: index as u32 + 1, row };
+        self.write(&level)?;
         let mut squared_error = [0.0; 2];
-        for sum in &mut squared_error {
+        for pass in 0..squared_error.len() {
             self.built.executor.run()?;
-            self.built.executor.wait()?;
-            *sum = self.squared_error()?;
+            squared_error[pass] = match self.squared_error() {
+                Err(error) => return Err(self.with_origin(error, &level, pass)),
+                Ok(sum) => sum,
+            };
         }
         // The mean over draws is the integral over t of the integrand by gamma times d gamma / dt.
         let weight = 0.5 * (-gamma).exp() * gamma_slope(&config.schedule.gamma, t);
         let nats = squared_error.map(|error| weight * error);
         Ok(Draw { gamma, nats, squared_error, expert_share: self.expert_share(&scorer.model.config().expert_costs())? })
+    }
+
+    fn write(&mut self, level: &NoiseLevel) -> Result<()> {
+        let z = self.noised(level.alpha, level.sigma, level.stream)?;
+        let Built { shape, handles, executor, .. } = &mut *self.built;
+        handles.write_unconditioned(executor, shape, self.scorer.model.config(), z)?;
+        executor.write(handles.step, &Tensor::f32([StepRow::LEN], level.row.words())?)
+    }
+
+    /// See [`Built::with_origin`]: `pass` is the evaluation of this draw that failed.
+    fn with_origin(&mut self, error: Error, level: &NoiseLevel, pass: usize) -> Error {
+        let again = self.write(level);
+        self.built.with_origin(error, |built, _| {
+            again?;
+            for _ in 0..pass {
+                built.executor.run()?;
+            }
+            built.executor.first_not_finite(None)
+        })
     }
 
     /// `[B, R, De]`: zeros for anchors and padding.
@@ -378,7 +409,7 @@ impl<'a> Batch<'a> {
     /// Sum of `|e - x0|^2` over positions.
     fn squared_error(&self) -> Result<f64> {
         let (shape, dim) = (&self.built.shape, self.scorer.dim);
-        let x0 = self.built.executor.read(self.built.handles.x0)?;
+        let [x0] = self.built.results([self.built.handles.x0])?;
         let sequences = x0.as_f32().unwrap_or(&[]).chunks_exact(shape.rows() * dim);
         let sums = self.windows.iter().zip(sequences).map(|(window, sequence)| {
             let rows = sequence[shape.level.anchors * dim..].chunks_exact(dim);

@@ -69,6 +69,7 @@ pub fn step_rows(config: &Config, sampler: &Sampler) -> Vec<StepRow> {
             refresh: f32::from(u8::from(refresh)),
             stream: (i + 1) as f32,
             sharpen: f32::from(u8::from(gamma <= below)),
+            evaluation: (i + 1) as f32,
         });
         anchored |= refresh;
         refreshed = refresh;

@@ -3,6 +3,7 @@
 use super::{Config, DenoiserShape, Handles, Weights};
 use crate::cpu::noise;
 use crate::graph::{Executor, Value};
+use crate::ops::FiniteCheck;
 use crate::ops::noise::seed_words;
 use crate::{Data, Result, Tensor, memory};
 
@@ -116,7 +117,7 @@ impl Handles {
         put(executor, self.seeds, Data::U32(seeds))
     }
 
-    /// Writes z with nothing to condition on: no prediction, and every row as hard as can be.
+    /// Writes z with nothing to condition on: no prediction, every row as hard as can be, and nothing to report.
     pub(super) fn write_unconditioned(
         &self,
         executor: &mut Executor,
@@ -127,7 +128,8 @@ impl Handles {
         let unknown = memory::filled(START, shape.batch * shape.rows(), (config.vocab_size as f32).ln())?;
         put(executor, self.x0, Data::F32(memory::zeroed(START, z.len())?))?;
         put(executor, self.z, Data::F32(z))?;
-        put(executor, self.difficulty, Data::F32(unknown))
+        put(executor, self.difficulty, Data::F32(unknown))?;
+        put(executor, self.report, Data::U32(FiniteCheck::START.to_vec()))
     }
 
     /// Makes the update leave every row of z as it is; what the network sees of the rows stays.

@@ -56,7 +56,8 @@ impl Weights {
     /// Reads the weights of a model directory: `model.safetensors`, or shards with `model.safetensors.index.json`.
     ///
     /// # Errors
-    /// Where a file is missing, damaged or contradicts the configuration, or a weight is not finite.
+    /// Where a file is missing, damaged or contradicts the configuration, or a weight is not finite (infinity in f16 or
+    /// bf16 too: it is what an overflow leaves, and no sum with it means anything).
     pub fn read(folder: &Path, config: &Config) -> Result<Self> {
         let mut files = Files::read(folder)?;
         let c = config;

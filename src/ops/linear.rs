@@ -56,7 +56,8 @@ const PARAMS: usize = size_of::<Params>();
 pub const TILES: Kernel = Kernel { source: shaders::NN_LINEAR, constants: &[], params: PARAMS, writes: WRITES };
 /// For few rows.
 pub const ROWS: Kernel = Kernel { source: shaders::NN_LINEAR_ROWS, constants: &[], params: PARAMS, writes: WRITES };
-/// At most this many rows go to [`ROWS`]: there each output is read once and a tile would be at least 7/8 empty.
+/// Sequences of at most this many rows go to [`ROWS`]: there each output is read once and a tile would be at least 7/8
+/// empty.
 const FEW_ROWS: usize = 8;
 
 impl Op for Linear {
@@ -109,7 +110,7 @@ impl Op for Linear {
         };
         let mut buffers: Vec<_> = io.inputs.iter().collect();
         buffers.push(&io.outputs[0]);
-        if m <= FEW_ROWS {
+        if shapes.input(0).sequence_rows() <= FEW_ROWS {
             recorder.dispatch(&ROWS, &params, &buffers, Grid::flat(m * n.div_ceil(8)))
         } else {
             recorder.dispatch(&TILES, &params, &buffers, Grid::flat(m.div_ceil(64) * n.div_ceil(64)))
