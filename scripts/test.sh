@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
 # Everything that must pass: formatting, lints, documentation, tests, every op against the reference on two software
-# Vulkan drivers and under the Khronos validation layer, a minute of fuzzing, and the trainer's and the judges' own
-# tests. No GPU is needed, and nothing is skipped but two tests of the largest judge, which is not downloaded for them.
+# Vulkan drivers and under the Khronos validation layer, every kernel through Microsoft's compilers, a minute of fuzzing,
+# and the trainer's and the judges' own tests. No GPU is needed, and nothing is skipped but two tests of the largest
+# judge, which is not downloaded for them.
 #
 #   scripts/test.sh
 #
 # The first run prepares the drivers, which needs Debian and root; see scripts/software-vulkan.sh for other machines.
 # What fails fast comes first. A new check is a line of `check`; what uses one core for long is paired with another such
-# in `together`. What takes longer than two minutes is a script of its own: scripts/verify-opengl.sh.
+# in `together`. What takes longer than a few minutes is run by hand: scripts/verify-opengl.sh, scripts/verify-bounds.sh
+# and all of tools/mutants, of which a sample is here.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -95,6 +97,8 @@ validation_layer() {
 }
 
 together swiftshader validation_layer
+check python3 tools/mutants/mutants.py --drdiff "$on_driver $drdiff" --only nn/
+check scripts/hlsl.sh
 check scripts/fuzz.sh --seconds 60
 check scripts/test-python.sh
 
