@@ -57,7 +57,7 @@ impl<'a> Calls<'a> {
     /// Where it refuses the arguments or the device fails.
     pub fn run(&mut self, arguments: &Arguments) -> Result<Outputs> {
         let options = ExecutorOptions { sentinels: self.sentinels, ..Default::default() };
-        let mut prepared = (self.entry.build)(arguments.clone())?.prepare(self.device, options)?;
+        let mut prepared = (self.entry.build)(arguments.try_clone()?)?.prepare(self.device, options)?;
         prepared.executor.run()?;
         self.failures.extend(broken_sentinels(&prepared)?);
         let read = |(output, &value): (&Output, _)| Ok((*output, prepared.executor.read(value)?));

@@ -13,10 +13,11 @@ use crate::error::short;
 use crate::{Error, Result, memory};
 
 /// Most bytes that the tokenizer takes, which ends the process where they are refused: for each byte of its file, for
-/// each byte of a text that it encodes, and for each id that it decodes.
+/// each byte of a text that it encodes, for each id that it decodes, and for what it makes at its first call.
 const READ: u64 = 60;
-const ENCODED: u64 = 400;
-const DECODED: u64 = 200;
+const ENCODED: u64 = 320;
+const DECODED: u64 = 100;
+const ONCE: u64 = 1 << 20;
 
 /// The tokenizer of a model.
 ///
@@ -78,7 +79,7 @@ impl Vocabulary {
     }
 
     fn encoding(&self, text: &str) -> Result<Encoding> {
-        memory::room("the tokens of a text", ENCODED * text.len() as u64)?;
+        memory::room("the tokens of a text", ONCE + ENCODED * text.len() as u64)?;
         let encoding = guarded(|| self.tokenizer.encode(text, false)).map_err(|error| {
             Error::argument("the text", format!("not encodable ({error})"), "text the tokenizer takes")
         })?;
@@ -126,7 +127,7 @@ impl Vocabulary {
         if ids.is_empty() {
             return Ok(String::new());
         }
-        memory::room("a text", DECODED * ids.len() as u64)?;
+        memory::room("a text", ONCE + DECODED * ids.len() as u64)?;
         guarded(|| self.tokenizer.decode(ids, false))
             .map_err(|error| Error::argument("token ids", format!("not decodable ({error})"), "ids of the vocabulary"))
     }
