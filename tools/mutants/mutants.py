@@ -110,8 +110,14 @@ def main() -> int:
             code, output = verify(command, arguments.device, op, SHADERS, "--quick", "--fail-fast")
             if code != 0:
                 raise Unfit(f"{op} fails without any mistake: {first_failure(output) or output.strip()}")
+        rows = []
         with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
-            rows = list(zip(mutants, pool.map(lambda m: killer(m, command, arguments.device), mutants), strict=True))
+            found = pool.map(lambda mutant: killer(mutant, command, arguments.device), mutants)
+            for mutant, failure in zip(mutants, found, strict=True):
+                rows.append((mutant, failure))
+                outcome = "survives" if failure is None else "found"
+                place = f"{len(rows)}/{len(mutants)} {mutant.file}"
+                print(f"{place}: {mutant.breaks}: {outcome}", file=sys.stderr, flush=True)
     except Unfit as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -4,6 +4,7 @@
 mod attention;
 mod embedding;
 mod experts;
+mod finite;
 mod linear;
 mod noise;
 mod norm;
@@ -33,6 +34,7 @@ pub fn suite(op: &str) -> Option<Suite> {
         "bayes_query" => (steps::bayes_values, steps::bayes_relations),
         "embedding" => (embedding::values, embedding::relations),
         "experts" => (experts::values, experts::relations),
+        "finite_check" => (finite::values, finite::relations),
         "linear" => (linear::values, linear::relations),
         "noise" => (noise::values, noise::relations),
         "norm" => (norm::values, norm::relations),

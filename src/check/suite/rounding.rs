@@ -89,6 +89,14 @@ pub(super) fn relations(g: &mut Gen) -> Vec<Relation> {
             let scaled = calls.run(&call(&map(&a, |x| x * 2_f32.powi(40)), &map(&b, |t| t * 2_f32.powi(-20))))?;
             Ok(vec![scaled.same("token", &named)?])
         }));
+        // Neighbours that tie, at every place among four.
+        let (a, b, named, copies) = (x.clone(), table.clone(), want.clone(), g.pick(&[2, 3]));
+        laws.push(Relation::new(format!("every token followed by itself, {copies} in all: {size}"), move |calls| {
+            let rows: Vec<usize> = (0..copies * v).map(|row| row / copies).collect();
+            let first = named.words().iter().map(|&token| token * copies as u32).collect();
+            let first = Tensor::u32([n + 1], first)?;
+            Ok(vec![calls.run(&call(&a, &gather(&b, 0, &rows)))?.same("token", &first)?])
+        }));
         laws.push(Relation::new(format!("every token twice: {size}"), move |calls| {
             Ok(vec![calls.run(&call(&x, &concat(&[&table, &table], 0)))?.same("token", &want)?])
         }));
