@@ -358,9 +358,9 @@ impl<'a> Batch<'a> {
         let level = NoiseLevel { alpha, sigma, stream: index as u32 + 1, row };
         self.write(&level)?;
         let mut squared_error = [0.0; 2];
-        for pass in 0..squared_error.len() {
+        for (pass, error) in squared_error.iter_mut().enumerate() {
             self.built.executor.run()?;
-            squared_error[pass] = match self.squared_error() {
+            *error = match self.squared_error() {
                 Err(error) => return Err(self.with_origin(error, &level, pass)),
                 Ok(sum) => sum,
             };

@@ -1,5 +1,7 @@
 //! `embedding` and `time_embedding`.
 
+use std::f32::consts::PI;
+
 use super::wide;
 use crate::Tensor;
 use crate::check::rearrange::{concat, gather, map};
@@ -82,8 +84,7 @@ pub(super) fn time_values(g: &mut Gen) -> Vec<Case> {
     let dims = [4, 6, 62, 64, 66, 126, 128, 130, 256];
     let mut cases = Vec::new();
     // Up to the largest gamma that the bound holds for, both signs, and multiples of half a turn.
-    let fixed =
-        [1e-38, -1e-20, 1e-6, 0.19634955, 0.3926991, 3.1415927, -6.2831855, 25.0, -50.0, 99.0, -100.0, 299.0, -300.0];
+    let fixed = [1e-38, -1e-20, 1e-6, PI / 16.0, PI / 8.0, PI, -2.0 * PI, 25.0, -50.0, 99.0, -100.0, 299.0, -300.0];
     for gamma in fixed {
         for dim in dims {
             cases.push(Case::new(format!("gamma={gamma} dim={dim}"), time_call(gamma, dim, 1e30)));

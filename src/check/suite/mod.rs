@@ -18,18 +18,21 @@ mod vocab;
 use super::{Case, Gen, Relation};
 use crate::Tensor;
 
+type Cases = fn(&mut Gen) -> Vec<Case>;
+type Laws = fn(&mut Gen) -> Vec<Relation>;
+
 /// What an op is verified by besides its own cases.
 #[derive(Clone, Copy)]
 pub struct Suite {
     /// Cases of many kinds of values.
-    pub values: fn(&mut Gen) -> Vec<Case>,
+    pub values: Cases,
     /// Laws.
-    pub relations: fn(&mut Gen) -> Vec<Relation>,
+    pub relations: Laws,
 }
 
 /// The suite of an op of the registry.
 pub fn suite(op: &str) -> Option<Suite> {
-    let (values, relations): (fn(&mut Gen) -> Vec<Case>, fn(&mut Gen) -> Vec<Relation>) = match op {
+    let (values, relations): (Cases, Laws) = match op {
         "attention" => (attention::values, attention::relations),
         "bayes_query" => (steps::bayes_values, steps::bayes_relations),
         "embedding" => (embedding::values, embedding::relations),

@@ -5,7 +5,7 @@ use drdiff_reference::solver::alpha_sigma;
 use super::wide;
 use crate::Tensor;
 use crate::check::rearrange::{concat, gather, map};
-use crate::check::{Arguments, Case, Claim, Gen, Relation, Values};
+use crate::check::{Arguments, Case, Gen, Relation, Values};
 use crate::ops::StepRow;
 
 fn step(row: &StepRow) -> Tensor {
@@ -414,7 +414,7 @@ pub(super) fn step_relations(g: &mut Gen) -> Vec<Relation> {
                 let states = gather(&call.z, 1, &(0..call.anchors).collect::<Vec<_>>());
                 let plain = calls.run(&Step { row: StepRow { omega: 0.0, ..call.row }, ..call.clone() }.arguments())?;
                 let guided = calls.run(&Step { mean: Some(states), ..call.clone() }.arguments())?;
-                let claim = |name| Ok::<Claim, crate::Error>(guided.same(name, plain.get(name)?)?);
+                let claim = |name| guided.same(name, plain.get(name)?);
                 Ok(vec![claim("z")?, claim("history")?])
             }));
         }
