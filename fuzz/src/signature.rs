@@ -133,6 +133,20 @@ pub const ALL: &[Signature] = &[
         settings: &[Setting("anchors", &["A"])],
     },
     Signature {
+        name: "finite_check",
+        inputs: &[
+            needs("x0", "BRD"),
+            needs("z", "BRD"),
+            needs("lse", "BR"),
+            needs("entropy", "BR"),
+            needs("h", "BRE"),
+            Input("lengths", Fill::UpTo(b'R'), "B", false),
+            needs("step", "W"),
+            Input("report", Fill::Words, "2", false),
+        ],
+        settings: &[],
+    },
+    Signature {
         name: "noise",
         inputs: &[Input("seeds", Fill::Words, "B2", true)],
         settings: &[
