@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Everything that must pass: formatting, lints, documentation, tests, every op against the reference on a software
-# Vulkan driver, the last time under the Khronos validation layer, and the trainer's and the judges' own tests. No GPU
-# is needed, and nothing is skipped but two tests of the largest judge, which is not downloaded for them.
+# Vulkan driver, the last time under the Khronos validation layer, every kernel through Microsoft's two HLSL compilers
+# under Wine, and the trainer's and the judges' own tests. No GPU is needed, and nothing is skipped but two tests of the
+# largest judge, which is not downloaded for them.
 #
 #   scripts/test.sh
 #
@@ -55,6 +56,7 @@ if grep --quiet --extended-regexp 'Validation Error|VUID-' "$DRDIFF_VALIDATION";
 fi
 echo "nothing"
 
+check scripts/hlsl.sh
 check scripts/test-python.sh
 
 heading "all passed"
