@@ -26,7 +26,7 @@ async fn app(folder: &str) -> Result<(), Box<dyn std::error::Error>> {
     }
 
     // The device drdiff would choose: a hardware GPU, else the CPU.
-    let options = GpuOptions { device: DeviceChoice::Auto, tier: None };
+    let options = GpuOptions { device: DeviceChoice::Auto, ..Default::default() };
     let device = Device::open_async(&options).await?;
     println!("text on {}:", device.name());
     let model = Model::load(folder, &device)?;

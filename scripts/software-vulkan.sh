@@ -1,17 +1,21 @@
 #!/usr/bin/env bash
-# Prepares a software Vulkan driver that has cooperative matrices: Mesa's llvmpipe 26.1, with the Khronos
-# validation layer, vulkaninfo and spirv-val beside it. It is a small Debian of its own in one folder, used
-# from outside by scripts/with-vulkan.sh: nothing is mounted, and the machine's own drivers stay as they are.
+# Prepares three software drivers in one folder: Mesa's llvmpipe 26.1, which has cooperative matrices, for Vulkan and for
+# OpenGL, and SwiftShader, a Vulkan driver that shares no code with it. The Khronos validation layer, vulkaninfo and
+# spirv-val are beside them. It is a small Debian of its own, used from outside by scripts/with-vulkan.sh: nothing is
+# mounted, and the machine's own drivers stay as they are.
 #
 #   scripts/software-vulkan.sh        prints the folder; a finished one is left alone
 #
-# The folder is $DRDIFF_VULKAN, else drdiff/vulkan under $XDG_CACHE_HOME or ~/.cache. About 500 MB, half a minute.
+# The folder is $DRDIFF_VULKAN, else drdiff/vulkan under $XDG_CACHE_HOME or ~/.cache. About 600 MB, a minute.
 # Needs Debian, x86-64 and root the first time. DRDIFF_VULKAN=system means the machine's own driver: nothing to do.
 set -euo pipefail
 
 suite=trixie
-packages=(mesa-vulkan-drivers libvulkan1 vulkan-validationlayers vulkan-tools spirv-tools)
-recipe="$suite ${packages[*]}"
+packages=(mesa-vulkan-drivers libvulkan1 vulkan-validationlayers vulkan-tools spirv-tools libegl1 libegl-mesa0)
+# Debian has SwiftShader as a part of Chromium alone. Of this package two files are taken, without installing it.
+swiftshader_in=chromium-common
+swiftshader_files=(usr/lib/chromium/{libvk_swiftshader.so,vk_swiftshader_icd.json})
+recipe="$suite ${packages[*]} $swiftshader_in"
 
 scripts=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 folder=${DRDIFF_VULKAN:-${XDG_CACHE_HOME:-$HOME/.cache}/drdiff/vulkan}
@@ -80,23 +84,33 @@ step debootstrap --variant=minbase --force-check-gpg --extra-suites="$suite-back
 step chroot "$partial" apt-get --option Acquire::Retries=3 --option Acquire::Languages=none update
 step chroot "$partial" env DEBIAN_FRONTEND=noninteractive apt-get --yes --no-install-recommends \
     --option Acquire::Retries=3 --target-release "$suite-backports" install "${packages[@]}"
-step chroot "$partial" apt-get clean
-rm -rf "$partial"/var/lib/apt/lists/* "$partial"/usr/share/doc/*
 
-for validation in "" "$log.validation"; do
-    : >"$log.validation"
-    DRDIFF_VULKAN=$partial DRDIFF_VALIDATION=$validation \
+# apt checks what it downloads against Debian's signed lists, so this is the file that Debian has published.
+step chroot "$partial" sh -c \
+    "cd /tmp && apt-get --option APT::Sandbox::User=root --option Acquire::Retries=3 download $swiftshader_in"
+step dpkg-deb --extract "$partial/tmp/$swiftshader_in"_*.deb "$partial/tmp/unpacked"
+step install -D --mode=644 --target-directory="$partial/usr/lib/swiftshader" "${swiftshader_files[@]/#/$partial/tmp/unpacked/}"
+
+step chroot "$partial" apt-get clean
+rm -rf "$partial"/var/lib/apt/lists/* "$partial"/usr/share/doc/* "$partial"/tmp/*
+
+# Each driver must show itself, and the validation layer must load.
+shows() { # DRIVER NAME [VALIDATION-LOG]
+    DRDIFF_VULKAN=$partial DRDIFF_DRIVER=$1 DRDIFF_VALIDATION=${3:-} \
         "$scripts/with-vulkan.sh" vulkaninfo --summary >"$log.vulkaninfo" 2>>"$log" 9>&- ||
-        die "vulkaninfo failed on the new driver; the log is $log"
-    grep --quiet 'deviceName *= llvmpipe' "$log.vulkaninfo" ||
-        die "the new driver shows no llvmpipe; see $log.vulkaninfo"
-done
+        die "vulkaninfo failed on $1; the log is $log"
+    grep --quiet "deviceName *= $2" "$log.vulkaninfo" || die "$1 shows no '$2'; see $log.vulkaninfo"
+    cat "$log.vulkaninfo" >>"$log"
+}
+: >"$log.validation"
+shows swiftshader 'SwiftShader Device'
+shows llvmpipe llvmpipe
+shows llvmpipe llvmpipe "$log.validation"
 grep --quiet 'Khronos Validation Layer Active' "$log.validation" || die "the validation layer did not load; see $log"
-cat "$log.vulkaninfo" >>"$log"
 rm "$log.vulkaninfo" "$log.validation"
 
 rm -rf "$folder"
 echo "$recipe" >"$partial/$stamp"
 mv "$partial" "$folder"
-sed -n 's/^[[:space:]]*driverInfo *= *//p' "$log" >&2
+sed -n 's/^[[:space:]]*driverInfo *= *\([^ ].*\)/\1/p' "$log" | sort --unique >&2
 echo "$folder"

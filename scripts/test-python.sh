@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The trainer's and the judges' own tests, in a Python environment under target/. The first run downloads PyTorch.
+# The trainer's, the judges' and the writer's own tests, in a Python environment under target/. The first run downloads PyTorch.
 #
 #   scripts/test-python.sh
 set -euo pipefail
@@ -10,7 +10,7 @@ if [[ ! -x $environment/bin/python ]]; then
     python3 -m venv "$environment"
 fi
 "$environment/bin/python" -m pip install --quiet --disable-pip-version-check -r tools/train/requirements.txt -r tools/eval/requirements-test.txt
-for folder in tools/train tools/eval; do
+for folder in tools/train tools/eval tools/books; do
     echo "== $folder"
     (cd "$folder" && OMP_NUM_THREADS=2 "$environment/bin/python" -m pytest --quiet -rs)
 done

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs a program on the software Vulkan driver that scripts/software-vulkan.sh prepared.
+# Runs a program on a software driver that scripts/software-vulkan.sh prepared.
 #
 #   scripts/with-vulkan.sh target/debug/drdiff info
 #   scripts/with-vulkan.sh cargo nextest run              cargo itself runs as usual, what it starts on the driver
@@ -11,7 +11,9 @@
 # path of this script, in front of it. In the program itself, /proc/self/exe and std::env::current_exe() are the
 # loader; its first argument is as usual.
 #
-# DRDIFF_VULKAN      the driver's folder (as in software-vulkan.sh), or `system`: run on what the machine has
+# DRDIFF_VULKAN      the drivers' folder (as in software-vulkan.sh), or `system`: run on what the machine has
+# DRDIFF_DRIVER      which one: `llvmpipe` (where this is not set), `swiftshader`, or `opengl`, which is llvmpipe through
+#                    OpenGL. No other driver is seen, through either interface.
 # DRDIFF_VALIDATION  a file: turn on the Khronos validation layer, which overwrites that file with what it finds
 set -euo pipefail
 
@@ -34,7 +36,7 @@ if [ -n "${DRDIFF_VALIDATION:-}" ]; then
     # To the file even where the program collects messages itself; the info says that the layer was there.
     export VK_KHRONOS_VALIDATION_DEBUG_ACTION=VK_DBG_LAYER_ACTION_LOG_MSG
     export VK_KHRONOS_VALIDATION_LOG_FILENAME=$DRDIFF_VALIDATION
-    export VK_KHRONOS_VALIDATION_REPORT_FLAGS=error,info
+    export VK_KHRONOS_VALIDATION_REPORT_FLAGS=${VK_KHRONOS_VALIDATION_REPORT_FLAGS:-error,info}
     export VK_KHRONOS_VALIDATION_VALIDATE_SYNC=true
 fi
 
@@ -54,7 +56,17 @@ libraries=$folder/usr/lib/x86_64-linux-gnu
 loader=$libraries/ld-linux-x86-64.so.2
 [ -x "$loader" ] || die "no software Vulkan in $folder: run scripts/software-vulkan.sh (as root) first"
 
-export VK_DRIVER_FILES=$folder/usr/share/vulkan/icd.d/lvp_icd.json
+export WGPU_BACKEND=vulkan
+case ${DRDIFF_DRIVER:-llvmpipe} in
+    llvmpipe) export VK_DRIVER_FILES=$folder/usr/share/vulkan/icd.d/lvp_icd.json ;;
+    swiftshader) export VK_DRIVER_FILES=$folder/usr/lib/swiftshader/vk_swiftshader_icd.json ;;
+    opengl)
+        export WGPU_BACKEND=gl
+        export __EGL_VENDOR_LIBRARY_FILENAMES=$folder/usr/share/glvnd/egl_vendor.d/50_mesa.json
+        export LIBGL_ALWAYS_SOFTWARE=1
+        ;;
+    *) die "no driver '$DRDIFF_DRIVER': DRDIFF_DRIVER is llvmpipe, swiftshader or opengl" ;;
+esac
 [ -z "${DRDIFF_VALIDATION:-}" ] || export VK_ADD_LAYER_PATH=$folder/usr/share/vulkan/explicit_layer.d
 
 case $1 in

@@ -52,7 +52,10 @@ impl Device {
                 let driver = if info.driver_info.is_empty() { &info.driver } else { &info.driver_info };
                 format!("{} ({:?}, {driver})", info.name, info.backend)
             }
-            Self::Cpu => format!("cpu ({} threads, f32)", rayon::current_num_threads()),
+            Self::Cpu => match crate::host_threads().count {
+                1 => "cpu (1 thread, f32)".to_owned(),
+                count => format!("cpu ({count} threads, f32)"),
+            },
             Self::Reference => "reference (f64)".to_owned(),
         }
     }

@@ -37,13 +37,13 @@ pub enum Error {
         source: wgpu::RequestDeviceError,
     },
     /// An allocation did not fit.
-    #[error("out of memory on {device}: {what} needs {bytes} bytes")]
+    #[error("out of memory on {device}: {what} needs {}", size(*bytes))]
     OutOfMemory {
-        /// The device.
+        /// The device, or the host.
         device: String,
         /// What was to be allocated.
         what: String,
-        /// Its size.
+        /// Its size; 0 where nobody says.
         bytes: u64,
     },
     /// wgpu reported an error; a defect of drdiff or of the driver.
@@ -121,6 +121,24 @@ pub enum Error {
         #[source]
         source: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
+    /// A run met a prediction that is NaN or infinite, so that nothing after it means anything: mostly weights that
+    /// overflow.
+    #[error(
+        "step {step} of {steps}: the prediction is not finite at {positions} of {of} positions, anchors included{}",
+        named(.op)
+    )]
+    NotFinite {
+        /// The first step that met one, from 1.
+        step: usize,
+        /// Steps of the run.
+        steps: usize,
+        /// Positions of the batch where it is not finite, anchors included.
+        positions: usize,
+        /// Positions of the batch, anchors included, padding not.
+        of: usize,
+        /// Place and name of the first op of that step whose output is not finite, where it was found.
+        op: Option<(usize, &'static str)>,
+    },
     /// The caller asked to stop.
     #[error("stopped on request after step {step} of {steps}")]
     Stopped {
@@ -131,11 +149,54 @@ pub enum Error {
     },
 }
 
-/// An error and what caused it, in one line.
-pub fn explain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |line, cause| format!("{line}: {cause}"))
+fn size(bytes: u64) -> String {
+    if bytes > 0 { format!("{bytes} bytes") } else { "more than there is".to_owned() }
 }
+
+fn named(op: &Option<(usize, &'static str)>) -> String {
+    op.map_or_else(String::new, |(index, name)| format!("; the first op with such an output is op {index}, `{name}`"))
+}
+
+/// An error and what caused it, in one line: what breaks a line or a terminal is replaced, what is endless is cut.
+pub fn explain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |cause| cause.source());
+    let said: Vec<_> = causes.map(|cause| short(&cause.to_string(), 1000)).collect();
+    let mut line = String::new();
+    for c in said.join(": ").chars() {
+        match c {
+            '\n' | '\t' => line.push(' '),
+            c if c.is_control() => line.extend(c.escape_default()),
+            c => line.push(c),
+        }
+    }
+    line
+}
+
+/// Text as a message repeats it: of text longer than `most` characters the beginning and the end, where messages say
+/// what was expected.
+pub(crate) fn short(text: &str, most: usize) -> String {
+    let place = |nth: usize| text.char_indices().nth(nth).map_or(text.len(), |(at, _)| at);
+    if place(most) == text.len() {
+        return text.to_owned();
+    }
+    let (begin, end) = (place(most - most / 4), text.char_indices().rev().take(most / 4).last());
+    let end = end.map_or(text.len(), |(at, _)| at);
+    format!("{}... ({} bytes) ...{}", &text[..begin], text.len(), &text[end..])
+}
+
+/// Names as a message lists them: the first few, and how many more there are.
+pub(crate) fn list(names: impl IntoIterator<Item = impl std::fmt::Display>) -> String {
+    const SHOWN: usize = 8;
+    let mut names = names.into_iter();
+    let shown: Vec<_> = names.by_ref().take(SHOWN).map(|name| short(&name.to_string(), 80)).collect();
+    match names.count() {
+        0 => shown.join(", "),
+        more => format!("{}, and {more} more", shown.join(", ")),
+    }
+}
+
+/// The most characters of one part of a message.
+const PART: usize = 400;
 
 impl Error {
     /// A shape error of `op`.
@@ -145,21 +206,44 @@ impl Error {
         found: impl Into<String>,
         expected: impl Into<String>,
     ) -> Self {
-        Self::Shape { op, what: what.into(), found: found.into(), expected: expected.into() }
+        Self::Shape { op, what: what.into(), found: short(&found.into(), PART), expected: expected.into() }
     }
 
     /// An argument outside what is accepted.
     pub fn argument(what: impl Into<String>, found: impl std::fmt::Display, expected: impl Into<String>) -> Self {
-        Self::Argument { what: what.into(), found: found.to_string(), expected: expected.into() }
+        let (what, found) = (short(&what.into(), PART), short(&found.to_string(), PART));
+        Self::Argument { what, found, expected: expected.into() }
     }
 
     /// A file that is not what it should be.
-    pub(crate) fn format(path: impl Into<PathBuf>, problem: impl Into<String>) -> Self {
-        Self::Format { path: path.into(), problem: problem.into(), source: None }
+    pub(crate) fn format(path: impl Into<PathBuf>, problem: impl AsRef<str>) -> Self {
+        Self::Format { path: path.into(), problem: short(problem.as_ref(), PART), source: None }
     }
 
     /// True where the caller's arguments are at fault rather than the machine or a file.
     pub fn is_usage(&self) -> bool {
         matches!(self, Self::Argument { .. } | Self::NoDevice { .. } | Self::Tier { .. } | Self::Shape { .. })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_stay_short_and_on_one_line() {
+        let names = (0..300_000).map(|i| format!("layer.{i}"));
+        assert!(list(names).ends_with("layer.7, and 299992 more"));
+        assert_eq!(list(["a", "b"]), "a, b");
+        assert_eq!(list(Vec::<String>::new()), "");
+        assert_eq!(short("abcdefgh", 8), "abcdefgh");
+        assert_eq!(short("abcd\u{e9}fghi", 8), "abcd\u{e9}f... (10 bytes) ...hi");
+        let error = Error::argument("a name", "\u{e9}".repeat(1 << 20), "a short one");
+        assert!(error.to_string().len() < 1000 && error.to_string().contains("(2097152 bytes)"));
+        let error = Error::format("some file", "the tensor `a\nb\u{1b}[2J`");
+        assert_eq!(explain(&error), "some file: the tensor `a b\\u{1b}[2J`");
+        let source = std::io::Error::other("x".repeat(1 << 20));
+        let error = Error::File { path: "f".into(), doing: "read", source };
+        assert!(explain(&error).len() < 2000);
     }
 }

@@ -39,7 +39,8 @@
 //! [`graph::RecordedOp`] encodes one op into the caller's commands on the caller's buffers; [`graph::Graph`] and
 //! [`graph::Executor`] run many, with their memory planned.
 //!
-//! A call returns [`Result`]; nothing panics on input, and no error loses its cause.
+//! A call returns [`Result`]; nothing panics on input, and no error loses its cause. Memory that is refused is an error
+//! too, on the host as on the device; [`memory`] says where that ends.
 
 pub mod check;
 mod cpu;
@@ -47,11 +48,15 @@ mod device;
 mod error;
 pub mod gpu;
 pub mod graph;
+#[cfg(test)]
+mod loss_tests;
+pub mod memory;
 pub mod model;
 pub mod ops;
 pub mod schedule;
 mod tensor;
 
+pub use cpu::threads::{HostThreads, host_threads};
 pub use device::Device;
 pub use error::{Error, Result, explain};
 pub use gpu::{DeviceChoice, Gpu, GpuOptions, Tier};

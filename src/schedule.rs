@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Noise as a function of time: gamma = ln(sigma^2 / alpha^2) at each time from 0 (cleanest) to 1.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, from = "Knots")]
 pub enum Schedule {
     /// Linear between knots at evenly spaced times.
     Knots {
@@ -21,6 +21,19 @@ pub enum Schedule {
         /// In (0, 1/e).
         cutoff: f64,
     },
+}
+
+/// What a `config.json` of ours says of it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Knots {
+    gamma: Vec<f64>,
+}
+
+impl From<Knots> for Schedule {
+    fn from(Knots { gamma }: Knots) -> Self {
+        Self::Knots { gamma }
+    }
 }
 
 /// How far a Gumbel schedule's ends stay from 0 and 1.

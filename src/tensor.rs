@@ -1,6 +1,6 @@
 //! Plain host tensors: a shape and row-major data.
 
-use crate::{Error, Result};
+use crate::{Error, Result, memory};
 
 /// The element type of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +60,12 @@ impl Desc {
     pub fn rows(&self) -> usize {
         self.shape.iter().rev().skip(1).product()
     }
+
+    /// Number of rows of one sequence: the second dimension from the end (1 where there is none). How an op adds up may
+    /// depend on these, never on how many sequences there are: a text comes out the same alone and in a batch.
+    pub fn sequence_rows(&self) -> usize {
+        self.shape.iter().rev().nth(1).copied().unwrap_or(1)
+    }
 }
 
 impl std::fmt::Display for Desc {
@@ -68,7 +74,13 @@ impl std::fmt::Display for Desc {
             DType::F32 => "f32",
             DType::U32 => "u32",
         };
-        write!(f, "{dtype} {:?}", self.shape)
+        // A file may claim any number of dimensions.
+        match self.shape.get(..12) {
+            Some(first) if self.shape.len() > 12 => {
+                write!(f, "{dtype} of {} dimensions, {first:?}...", self.shape.len())
+            }
+            _ => write!(f, "{dtype} {:?}", self.shape),
+        }
     }
 }
 
@@ -106,12 +118,20 @@ impl Tensor {
     }
 
     /// A tensor of zeros.
-    pub fn zeros(desc: Desc) -> Self {
-        let data = match desc.dtype {
-            DType::F32 => Data::F32(vec![0.0; desc.len()]),
-            DType::U32 => Data::U32(vec![0; desc.len()]),
-        };
-        Self { desc, data }
+    ///
+    /// # Errors
+    /// Where the memory is refused.
+    pub fn zeros(desc: Desc) -> Result<Self> {
+        let words = memory::zeroed("a tensor", desc.len())?;
+        Ok(Self::from_words(desc, words))
+    }
+
+    /// A copy; unlike `clone`, it may be refused.
+    ///
+    /// # Errors
+    /// Where the memory is refused.
+    pub fn try_clone(&self) -> Result<Self> {
+        Ok(Self::from_words(self.desc.clone(), memory::copied("a tensor", self.words())?))
     }
 
     fn new(desc: Desc, data: Data) -> Result<Self> {

@@ -82,3 +82,55 @@ fn what_no_binding_holds_is_refused_with_the_length_that_fits() {
     assert!((1024..131_072).contains(&fits), "{error}");
     assert!(matches!(batch(fits + 1, 8), Err(Error::Limit { .. })), "one more does not fit");
 }
+
+/// Refuses each allocation that `call` makes on the device, one a call, until none is left; gives how many there were.
+fn each_refused(gpu: &Gpu, mut call: impl FnMut() -> Result<(), Error>) -> u64 {
+    for refused in 1.. {
+        gpu.refuse_allocation(refused);
+        match call() {
+            Ok(()) => {
+                gpu.refuse_allocation(0);
+                return refused - 1;
+            }
+            Err(error) => assert!(matches!(error, Error::OutOfMemory { .. }), "{error:?}"),
+        }
+    }
+    unreachable!("some call makes no more allocations")
+}
+
+#[test]
+fn each_allocation_that_fails_is_an_error_and_the_device_goes_on() {
+    let gpu = gpu();
+    let model = Model::load(TINY, &gpu.clone().into()).unwrap();
+    let options = SessionOptions { length: 40, profile: true, inspect: true };
+    let sampler = Sampler { steps: 2, guidance: 0.5, ..Sampler::default() };
+    let run = || {
+        let mut failed = None;
+        let text = model.session(options)?.generate(&Prompt::prefix("the"), &sampler, |progress| {
+            failed = progress.times().and(progress.routing()).err();
+            if failed.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        failed.map_or(text, Err)
+    };
+    let mut text = String::new();
+    let refused = each_refused(&gpu, || run().map(|made| text = made));
+    assert!(refused > 200, "{refused}");
+    assert_eq!(text, run().unwrap());
+    let on_the_cpu = Model::load(TINY, &Device::Cpu).unwrap();
+    let mut session = on_the_cpu.session(SessionOptions { length: 40, ..Default::default() }).unwrap();
+    let expected = session.generate(&Prompt::prefix("the"), &sampler, |_| ControlFlow::Continue(())).unwrap();
+    assert_eq!(text, expected);
+}
+
+#[test]
+fn a_write_of_any_size_is_staged_in_parts() {
+    let gpu = gpu();
+    let words: Vec<u32> = (0..10_000_000).collect();
+    let mut buffer = None;
+    let refused = each_refused(&gpu, || {
+        buffer = Some(gpu.upload("many words", &words)?);
+        Ok(())
+    });
+    assert!(refused > 2, "the buffer and its parts, not {refused}");
+    assert!(gpu.download(&buffer.unwrap(), words.len()).unwrap() == words);
+}

@@ -5,9 +5,15 @@ use std::process::Command;
 
 use drdiff::gpu::Kernel;
 use drdiff::ops::REGISTRY;
-use naga::back::{hlsl, msl, spv, wgsl};
-use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
-use naga::{AddressSpace, Module, StorageAccess};
+use naga::back::hlsl::ShaderModel;
+use naga::back::{msl, spv, wgsl};
+use naga::valid::{Capabilities, FunctionInfo, ModuleInfo, ValidationFlags, Validator};
+use naga::{
+    AddressSpace, Block, Expression, Function, GlobalVariable, Handle, Module, Statement, StorageAccess, TypeInner,
+};
+
+#[path = "common/hlsl.rs"]
+mod hlsl;
 
 fn kernels() -> Vec<&'static Kernel> {
     let all: Vec<_> = REGISTRY.iter().flat_map(|entry| entry.kernels).collect();
@@ -91,15 +97,133 @@ fn every_backend_can_be_written() {
         let options = msl::Options { lang_version: (2, 4), fake_missing_bindings: true, ..Default::default() };
         let written = msl::write_string(&module, &info, &options, &msl::PipelineOptions::default());
         assert!(written.unwrap_or_else(|error| panic!("{label}: {error}")).0.contains("kernel void"));
-        let options = hlsl::Options { fake_missing_bindings: true, ..Default::default() };
-        let mut text = String::new();
-        let pipeline = hlsl::PipelineOptions::default();
-        let mut writer = hlsl::Writer::new(&mut text, &options, &pipeline);
-        writer.write(&module, &info, None).unwrap_or_else(|error| panic!("{label}: {error}"));
-        assert!(text.contains("numthreads"), "{label}: HLSL");
+        for model in [ShaderModel::V5_1, ShaderModel::V6_0] {
+            for bounds_checks in [true, false] {
+                let text = hlsl::write(kernel, &module, &info, model, bounds_checks);
+                assert!(text.contains("numthreads"), "{label}: HLSL");
+            }
+        }
         let text = wgsl::write_string(&module, &info, wgsl::WriterFlags::empty()).unwrap();
         naga::front::wgsl::parse_str(&text).unwrap_or_else(|error| panic!("{label}: {error}"));
     }
+}
+
+/// The statements of a block and of the blocks in it, in the order of the text.
+fn statements(block: &Block) -> Vec<&Statement> {
+    let mut all = Vec::new();
+    for statement in block {
+        all.push(statement);
+        match statement {
+            Statement::Block(inner) => all.extend(statements(inner)),
+            Statement::If { accept, reject, .. } => {
+                all.extend(statements(accept));
+                all.extend(statements(reject));
+            }
+            Statement::Switch { cases, .. } => all.extend(cases.iter().flat_map(|case| statements(&case.body))),
+            Statement::Loop { body, continuing, .. } => {
+                all.extend(statements(body));
+                all.extend(statements(continuing));
+            }
+            _ => {}
+        }
+    }
+    all
+}
+
+/// Stores to a component of a vector that only the running kernel knows, as in `v[i] = x`, outside buffers.
+fn stores_to_unknown_components(module: &Module, function: &Function, info: &FunctionInfo) -> usize {
+    let vector = |pointer: Handle<Expression>| match info[pointer].ty.inner_with(&module.types) {
+        TypeInner::Pointer {
+            base,
+            space: AddressSpace::Function | AddressSpace::Private | AddressSpace::WorkGroup,
+        } => {
+            matches!(module.types[*base].inner, TypeInner::Vector { .. })
+        }
+        TypeInner::ValuePointer { size, space, .. } => size.is_some() && !matches!(space, AddressSpace::Storage { .. }),
+        _ => false,
+    };
+    let stores = statements(&function.body).into_iter().filter(|statement| match statement {
+        Statement::Store { pointer, .. } => match function.expressions[*pointer] {
+            Expression::Access { base, .. } => vector(base),
+            _ => false,
+        },
+        _ => false,
+    });
+    stores.count()
+}
+
+/// FXC unrolls every loop around such a store, and refuses the kernel where it cannot (X3511).
+#[test]
+fn no_kernel_stores_to_a_component_that_the_compiler_does_not_know() {
+    for kernel in kernels() {
+        let (module, info) = validate(kernel);
+        let entry = &module.entry_points[0].function;
+        let mut found = stores_to_unknown_components(&module, entry, info.get_entry_point(0));
+        for (handle, function) in module.functions.iter() {
+            found += stores_to_unknown_components(&module, function, &info[handle]);
+        }
+        assert_eq!(found, 0, "{}: stores to a vector component with a computed index", kernel.label());
+    }
+}
+
+/// How a kernel first touches each of its workgroup variables, in the order of the text: true by a store.
+fn first_touches(module: &Module, function: &Function, first: &mut Vec<(Handle<GlobalVariable>, bool)>) {
+    let variable = |mut pointer: Handle<Expression>| loop {
+        pointer = match function.expressions[pointer] {
+            Expression::Access { base, .. } | Expression::AccessIndex { base, .. } => base,
+            Expression::GlobalVariable(variable) => {
+                let workgroup = module.global_variables[variable].space == AddressSpace::WorkGroup;
+                return workgroup.then_some(variable);
+            }
+            _ => return None,
+        };
+    };
+    for statement in statements(&function.body) {
+        let touched: Vec<_> = match statement {
+            Statement::Emit(range) => {
+                let expressions = range.clone().map(|handle| &function.expressions[handle]);
+                let loads = expressions.filter_map(|expression| match expression {
+                    Expression::Load { pointer } => Some((*pointer, false)),
+                    _ => None,
+                });
+                loads.collect()
+            }
+            Statement::Store { pointer, .. } => vec![(*pointer, true)],
+            Statement::Atomic { pointer, .. } | Statement::WorkGroupUniformLoad { pointer, .. } => {
+                vec![(*pointer, false)]
+            }
+            Statement::Call { function, .. } => {
+                first_touches(module, &module.functions[*function], first);
+                vec![]
+            }
+            _ => vec![],
+        };
+        for (pointer, stores) in touched {
+            if let Some(variable) = variable(pointer)
+                && first.iter().all(|(seen, _)| *seen != variable)
+            {
+                first.push((variable, stores));
+            }
+        }
+    }
+}
+
+/// Nothing fills workgroup memory for a kernel (`ZERO_WORKGROUP_MEMORY`). What is left in it from other kernels is what
+/// `verify` runs on; this sees what can be seen in the text.
+#[test]
+fn workgroup_memory_is_stored_to_before_it_is_read() {
+    let mut variables = 0;
+    for kernel in kernels() {
+        let (module, _) = validate(kernel);
+        let mut first = Vec::new();
+        first_touches(&module, &module.entry_points[0].function, &mut first);
+        for (variable, stores) in first {
+            let name = module.global_variables[variable].name.as_deref().unwrap_or_default();
+            assert!(stores, "{}: `{name}` is read before anything is stored in it", kernel.label());
+            variables += 1;
+        }
+    }
+    assert!(variables > 0);
 }
 
 fn spirv_val() -> Command {

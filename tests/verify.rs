@@ -1,15 +1,19 @@
-//! Every op's cases on the CPU device and on a GPU, against the f64 reference.
+//! Every op's cases and relations on the CPU device and on a GPU.
 
 mod common;
 
 use drdiff::Device;
-use drdiff::check::{Gen, verify};
-use drdiff::ops::REGISTRY;
+use drdiff::check::{
+    Arguments, Call, Case, Check, Claim, Entry, Gen, Output, Relation, VerifyOptions, run_case, run_relation, suite,
+    verify,
+};
+use drdiff::gpu::BoundsChecks;
+use drdiff::ops::{Linear, REGISTRY};
 
 fn all_pass(device: &Device, stride: usize) {
     for entry in REGISTRY {
-        let report = verify(entry, device, 1, stride).unwrap();
-        assert!(report.passed > 0, "{}: no case ran", entry.name);
+        let report = verify(entry, device, &VerifyOptions { seed: 1, stride, ..Default::default() }).unwrap();
+        assert!(report.passed() > 0, "{}: no case ran", entry.name);
         assert!(report.failures.is_empty(), "{}: {:#?}", entry.name, report.failures);
     }
 }
@@ -19,24 +23,87 @@ fn cpu_matches_the_reference() {
     all_pass(&Device::Cpu, 1);
 }
 
-/// Every seventh case under another seed; `drdiff verify` runs all of them.
+/// The oracle meets the laws too.
+#[test]
+fn the_reference_meets_the_laws() {
+    all_pass(&Device::Reference, 3);
+}
+
+/// Every 23rd case under another seed; `drdiff verify` runs all of them.
 #[test]
 fn gpu_matches_the_reference() {
-    all_pass(&common::gpu(), 7);
+    all_pass(&common::gpu(), 23);
+}
+
+/// No kernel relies on the checks of array indices that wgpu adds.
+#[test]
+fn gpu_matches_the_reference_without_bounds_checks() {
+    all_pass(&common::gpu_with(BoundsChecks::Off), 31);
 }
 
 #[test]
-fn there_are_two_thousand_cases() {
-    let cases: usize = REGISTRY.iter().map(|entry| (entry.cases)(&mut Gen::new(0, entry.name)).len()).sum();
-    assert!(cases >= 2000, "{cases} cases");
+fn there_are_many_cases() {
+    let count = |entry: &Entry| {
+        let suite = suite(entry.name).unwrap();
+        let own = (entry.cases)(&mut Gen::new(0, entry.name)).len();
+        own + (suite.values)(&mut Gen::new(0, entry.name)).len() + (suite.relations)(&mut Gen::new(0, entry.name)).len()
+    };
+    let cases: usize = REGISTRY.iter().map(count).sum();
+    assert!(cases >= 7500, "{cases} cases and relations: two devices make 15,000 comparisons");
 }
 
 #[test]
 fn cases_follow_from_the_seed() {
     for entry in REGISTRY {
         let labels = |seed| -> Vec<String> {
-            (entry.cases)(&mut Gen::new(seed, entry.name)).into_iter().map(|case| format!("{case:?}")).take(5).collect()
+            let values = (suite(entry.name).unwrap().values)(&mut Gen::new(seed, entry.name));
+            let cases = (entry.cases)(&mut Gen::new(seed, entry.name)).into_iter();
+            cases.take(5).chain(values.into_iter().take(5)).map(|case| format!("{case:?}")).collect()
         };
         assert_eq!(labels(3), labels(3), "{}", entry.name);
     }
+}
+
+fn linear() -> &'static Entry {
+    REGISTRY.iter().find(|entry| entry.name == "linear").unwrap()
+}
+
+fn products(g: &mut Gen, size: f32) -> Arguments {
+    Arguments::new().with("x", g.normal([9, 3], size)).with("weight", g.normal([2, 3], 1.0))
+}
+
+/// A case or relation that expects zeros, or one value throughout, compares nothing.
+#[test]
+fn trivial_outputs_are_no_comparison() {
+    let zeros = Case::new("zeros", products(&mut Gen::new(0, ""), 0.0));
+    let report = run_case(linear(), &zeros, &Device::Cpu, true).unwrap();
+    assert!(report.failures.iter().any(|failure| failure.contains("trivial")), "{:?}", report.failures);
+    let law = Relation::new("zeros", |calls| {
+        let y = calls.run(&products(&mut Gen::new(0, ""), 0.0))?;
+        Ok(vec![y.same("y", y.get("y")?)?])
+    });
+    let failures = run_relation(linear(), &law, &Device::Cpu, true).unwrap();
+    assert!(failures.iter().any(|failure| failure.contains("trivial")), "{failures:?}");
+}
+
+#[test]
+fn a_broken_law_is_found() {
+    let law = Relation::new("y of x is y of 2 x", |calls| {
+        let once = calls.run(&products(&mut Gen::new(0, ""), 1.0))?;
+        let twice = calls.run(&products(&mut Gen::new(0, ""), 2.0))?;
+        Ok(vec![twice.close("y", once.wide("y")?)?, Claim::same("y", twice.get("y")?, once.get("y")?)])
+    });
+    assert_eq!(run_relation(linear(), &law, &Device::Cpu, true).unwrap().len(), 2);
+}
+
+/// An op outside of the registry is verified by its own cases.
+#[test]
+fn an_op_without_a_suite_runs_its_cases() {
+    fn build(mut arguments: Arguments) -> drdiff::Result<Call> {
+        let inputs = vec![Some(arguments.tensor("x")?), Some(arguments.tensor("weight")?), None, None, None];
+        Ok(Call::new(Linear::default(), inputs, vec![Output::new("y", Check::Nmse(1e-9))]))
+    }
+    let entry = Entry { name: "mine", build, cases: |g| vec![Case::new("one", products(g, 1.0))], ..*linear() };
+    let report = verify(&entry, &Device::Cpu, &VerifyOptions::default()).unwrap();
+    assert_eq!((report.cases, report.relations, report.passed()), (1, 0, 1));
 }

@@ -1,18 +1,19 @@
 //! The devices that benches measure.
 
-use drdiff::{Device, DeviceChoice, GpuOptions};
+use drdiff::{Device, Gpu, GpuOptions, explain};
 
 /// The CPU, and the GPU that `DRDIFF_DEVICE` names (else the first, software drivers included).
 pub fn devices() -> Vec<(&'static str, Device)> {
     let mut devices = vec![("cpu", Device::Cpu)];
-    let name = std::env::var("DRDIFF_DEVICE").unwrap_or_else(|_| "gpu".to_owned());
-    let device = match name.parse::<DeviceChoice>() {
-        Ok(device) => device,
-        Err(never) => match never {},
-    };
-    match Device::open(&GpuOptions { device, tier: None }) {
-        Ok(device) => devices.push(("gpu", device)),
-        Err(error) => eprintln!("no GPU is measured: {error}"),
+    let named = std::env::var("DRDIFF_DEVICE").ok().filter(|name| !name.is_empty());
+    let device = named.as_deref().unwrap_or("gpu").parse();
+    match device.and_then(|device| Gpu::open(&GpuOptions { device, ..Default::default() })) {
+        Ok(gpu) => devices.push(("gpu", gpu.into())),
+        Err(error) if named.is_some() => {
+            eprintln!("error: DRDIFF_DEVICE: {}", explain(&error));
+            std::process::exit(2);
+        }
+        Err(error) => eprintln!("no GPU is measured: {}", explain(&error)),
     }
     devices
 }

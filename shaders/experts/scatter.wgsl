@@ -24,6 +24,10 @@ fn main(
     if block >= params.blocks {
         return;
     }
+    for (var m = thread; m < 2u * params.experts; m += BLOCK) {
+        atomicStore(&masks[m], 0u);
+    }
+    workgroupBarrier();
     let token = block * BLOCK + thread;
     let inside = token < params.tokens;
     let chosen = (params.first + token) * params.top_k;

@@ -114,6 +114,10 @@ fn main(
     if block >= params.blocks {
         return;
     }
+    for (var e = thread; e < params.experts; e += BLOCK) {
+        atomicStore(&block_counts[e], 0u);
+    }
+    workgroupBarrier();
     let token = block * BLOCK + thread;
     if token < params.tokens {
         choose(token);

@@ -13,4 +13,6 @@ struct Step {
     refresh: f32,
     stream: f32,
     sharpen: f32,
+    // The number of this evaluation, from 1.
+    evaluation: f32,
 }

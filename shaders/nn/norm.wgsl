@@ -23,6 +23,10 @@ struct Params {
 @group(0) @binding(2) var<storage, read> modulation: array<f32>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 
+// Above this a sum of squares may be infinite; it is then taken of values times 2^-72, beside which eps is nothing.
+const OVERFLOWING: f32 = 1.0e38;
+const SHRINK: f32 = 0x1p-72;
+
 var<workgroup> partial: array<f32, 64>;
 
 // The sum of one value a thread, for every thread.
@@ -66,7 +70,17 @@ fn main(
         let centred = x[begin + d] - origin - mean;
         squares += centred * centred;
     }
-    let inverse = 1.0 / sqrt(total(thread, squares) / count + params.eps);
+    let sum_of_squares = total(thread, squares);
+    var inverse = 1.0 / sqrt(sum_of_squares / count + params.eps);
+    if sum_of_squares > OVERFLOWING {
+        // Each thread by itself, for a barrier may not stand here; hardly a row is so large.
+        squares = 0.0;
+        for (var d = 0u; d < params.dim; d += 1u) {
+            let centred = (x[begin + d] - origin - mean) * SHRINK;
+            squares += centred * centred;
+        }
+        inverse = SHRINK / sqrt(squares / count);
+    }
     for (var d = thread; d < params.dim; d += 64u) {
         var value = (x[begin + d] - origin - mean) * inverse;
         if params.modulation != 0u {

@@ -19,6 +19,9 @@ struct Params {
     anchors: u32,
     dim: u32,
     anchor_rows: u32,
+    // Whether there are a mean and anchors, and seeds: without them omega and c_noise count as 0.
+    guided: u32,
+    noisy: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -52,13 +55,13 @@ fn main(
     let flag = row_info & 3u;
     var guided = x0[at];
     if flag == 0u {
-        if step.omega != 0.0 {
+        if params.guided != 0u && step.omega != 0.0 {
             let segment = min(row_info >> 2u, params.anchors - 1u);
             let state = z[(sequence * params.rows + segment) * params.dim + d];
             guided += step.omega * (state - mean[(sequence * params.anchors + segment) * params.dim + d]);
         }
         var noise = 0.0;
-        if step.c_noise != 0.0 {
+        if params.noisy != 0u && step.c_noise != 0.0 {
             let words = philox(vec4(within / 4u, u32(step.stream), 0u, 0u), seeds[sequence]);
             let pair = select(words.xy, words.zw, (within & 2u) != 0u);
             noise = box_muller(pair.x, pair.y)[within & 1u];

@@ -2,7 +2,7 @@
 
 use super::{exceeds, nmse};
 use crate::graph::{Executor, ExecutorOptions, Graph, Value};
-use crate::{Data, Device, Result, Tensor};
+use crate::{Data, Device, Result, Tensor, memory};
 
 /// Where two devices part.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,7 +42,7 @@ pub fn first_difference(
     let ops: Vec<_> = executors[0].graph().ops().map(|(op, outputs)| (op, outputs.to_vec())).collect();
     for (index, (op, outputs)) in ops.into_iter().enumerate() {
         for (output, value) in outputs.into_iter().enumerate() {
-            let error = error_between(&executors[0].read(value)?, &executors[1].read(value)?);
+            let error = error_between(&executors[0].read(value)?, &executors[1].read(value)?)?;
             if exceeds(error, tolerance) {
                 return Ok(Some(Difference { index, op, output, error }));
             }
@@ -51,10 +51,10 @@ pub fn first_difference(
     Ok(None)
 }
 
-fn error_between(got: &Tensor, want: &Tensor) -> f64 {
-    match (got.data(), want.data()) {
+fn error_between(got: &Tensor, want: &Tensor) -> Result<f64> {
+    Ok(match (got.data(), want.data()) {
         (Data::F32(got), Data::F32(want)) => {
-            let want: Vec<_> = want.iter().map(|&x| f64::from(x)).collect();
+            let want = memory::collected("a value to compare", want.iter().map(|&x| f64::from(x)))?;
             nmse(got, &want)
         }
         (got, want) if got == want => 0.0,
@@ -62,5 +62,5 @@ fn error_between(got: &Tensor, want: &Tensor) -> f64 {
             let differ = got.words().iter().zip(want.words()).filter(|(a, b)| a != b).count();
             differ as f64 / got.words().len().max(1) as f64
         }
-    }
+    })
 }

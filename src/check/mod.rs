@@ -4,13 +4,21 @@ mod arguments;
 mod compare;
 mod judge;
 mod random;
+pub mod rearrange;
+mod relation;
+mod suite;
+mod values;
 mod verify;
 
-pub use arguments::Arguments;
+pub(crate) use arguments::parse;
+pub use arguments::{Arguments, Setting};
 pub use compare::{Difference, first_difference};
-pub use judge::{Check, Judged, Rule, exceeds, nmse};
+pub use judge::{Check, Judged, Rule, exceeds, nmse, trivial};
 pub use random::Gen;
-pub use verify::{CaseReport, OpReport, Worst, run_case, verify};
+pub use relation::{Calls, Claim, Outputs, Relation};
+pub use suite::{Suite, suite};
+pub use values::Values;
+pub use verify::{CaseReport, OpReport, VerifyOptions, Worst, run_case, run_relation, verify};
 
 use crate::gpu::Kernel;
 use crate::graph::{Executor, ExecutorOptions, Graph, Op, Value};
@@ -115,4 +123,60 @@ pub struct Prepared {
     pub inputs: Vec<Option<Tensor>>,
     /// Names and checks.
     pub outputs: Vec<Output>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::Shapes;
+    use crate::ops::REGISTRY;
+
+    fn first_case(entry: &Entry) -> Arguments {
+        (entry.cases)(&mut Gen::new(0, entry.name)).remove(0).arguments
+    }
+
+    /// The entry's first case with its inputs edited, in a graph and on a caller's own buffers.
+    fn outcome(entry: &Entry, edit: impl Fn(&mut Vec<Option<Tensor>>)) -> Result<()> {
+        let mut call = (entry.build)(first_case(entry)).unwrap();
+        edit(&mut call.inputs);
+        let descs: Vec<_> = call.inputs.iter().map(|tensor| tensor.as_ref().map(Tensor::desc)).collect();
+        let shapes = Shapes::of(&*call.op, &descs);
+        let mut graph = Graph::new();
+        let values: Vec<_> = descs.iter().map(|desc| desc.map(|desc| graph.state(desc.clone()))).collect();
+        let pushed = graph.push_boxed(call.op, &values, &[]);
+        assert_eq!(pushed.is_ok(), shapes.is_ok(), "{}", entry.name);
+        pushed.map(|_| ())
+    }
+
+    #[test]
+    fn no_op_takes_an_input_too_many_or_too_few() {
+        for entry in REGISTRY {
+            outcome(entry, |_| {}).unwrap();
+            let refused = |outcome: Result<()>| {
+                let said = outcome.expect_err(entry.name).to_string();
+                assert!(said.contains(entry.name) && said.contains("the number of inputs is"), "{said}");
+            };
+            refused(outcome(entry, |inputs| inputs.push(None)));
+            refused(outcome(entry, |inputs| inputs.push(Some(Tensor::zeros(crate::Desc::f32([1])).unwrap()))));
+            refused(outcome(entry, |inputs| inputs.truncate(inputs.len() - 1)));
+            refused(outcome(entry, Vec::clear));
+        }
+    }
+
+    #[test]
+    fn inputs_go_by_the_names_that_callers_use() {
+        for entry in REGISTRY {
+            let mut arguments = first_case(entry);
+            let call = (entry.build)(arguments.clone()).unwrap();
+            let mut by_name = 0;
+            for (name, input) in call.op.inputs().iter().zip(&call.inputs) {
+                // The rest is absent, or made of settings.
+                if let Some(given) = arguments.optional(name) {
+                    assert_eq!(Some(&given), input.as_ref(), "{} {name}", entry.name);
+                    by_name += 1;
+                }
+            }
+            assert!(by_name > 0 || entry.name == "noise", "{}", entry.name);
+        }
+    }
 }

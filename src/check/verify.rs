@@ -1,10 +1,30 @@
-//! Every op over many cases, held against the f64 reference.
+//! Every op over many cases, compared with the f64 reference, and the laws that its outputs meet.
 
 use std::collections::BTreeMap;
 
-use super::{Case, Entry, Gen, exceeds};
+use super::{Calls, Case, Entry, Gen, Relation, exceeds, suite, trivial};
 use crate::graph::ExecutorOptions;
 use crate::{Device, Error, Result, explain};
+
+/// Which cases run.
+#[derive(Clone, Copy, Debug)]
+pub struct VerifyOptions {
+    /// Seed of the cases.
+    pub seed: u64,
+    /// Every how many-th case and relation runs; 1 for all of them.
+    pub stride: usize,
+    /// Leave an op at its first failure.
+    pub fail_fast: bool,
+    /// Sentinel words behind every buffer, which must survive. Without, buffers end where their values end, for a
+    /// validation layer that watches for accesses past the end.
+    pub sentinels: bool,
+}
+
+impl Default for VerifyOptions {
+    fn default() -> Self {
+        Self { seed: 0, stride: 1, fail_fast: false, sentinels: true }
+    }
+}
 
 /// Worst error of one output over all cases.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -13,15 +33,28 @@ pub struct Worst {
     pub error: f64,
 }
 
-/// What came of an op's cases.
+/// What came of an op's cases and relations.
 #[derive(Clone, Debug, Default)]
 pub struct OpReport {
-    /// Cases that ran and met every check.
-    pub passed: usize,
-    /// What failed, in words, one line a case.
+    /// Cases that ran: calls compared with the f64 reference.
+    pub cases: usize,
+    /// Relations that ran: laws between the outputs of calls.
+    pub relations: usize,
+    /// What failed, in words, one line each.
     pub failures: Vec<String>,
-    /// Worst error by output.
+    /// Worst error by output over the cases.
     pub worst: BTreeMap<&'static str, Worst>,
+}
+
+impl OpReport {
+    /// Cases and relations that met every check.
+    pub fn passed(&self) -> usize {
+        self.cases + self.relations - self.failures.len()
+    }
+
+    fn fail(&mut self, label: &str, why: &str) {
+        self.failures.push(format!("{label}: {why}"));
+    }
 }
 
 /// What came of one case.
@@ -33,39 +66,58 @@ pub struct CaseReport {
     pub failures: Vec<String>,
 }
 
-/// Runs one case on `device` and on the reference.
+/// Runs one case on `device` and on the reference. A case whose expected outputs are all trivial (zero, or one value
+/// over and over) compares nothing, and fails.
 ///
 /// # Errors
 /// Where the case could not be run at all.
-pub fn run_case(entry: &Entry, case: &Case, device: &Device) -> Result<CaseReport> {
-    let options = ExecutorOptions { sentinels: true, ..Default::default() };
-    let mut tested = (entry.build)(case.arguments.clone())?.prepare(device, options)?;
+pub fn run_case(entry: &Entry, case: &Case, device: &Device, sentinels: bool) -> Result<CaseReport> {
+    let options = ExecutorOptions { sentinels, ..Default::default() };
+    let mut tested = (entry.build)(case.arguments.try_clone()?)?.prepare(device, options)?;
     tested.executor.run()?;
-    let mut oracle = (entry.build)(case.arguments.clone())?.prepare(&Device::Reference, Default::default())?;
+    let mut oracle = (entry.build)(case.arguments.try_clone()?)?.prepare(&Device::Reference, Default::default())?;
     oracle.executor.run()?;
     let mut report = CaseReport::default();
+    let mut compared = 0;
     for (output, (&got, &want)) in tested.outputs.iter().zip(tested.values.iter().zip(&oracle.values)) {
         let got = tested.executor.read(got)?;
         let Some(want) = oracle.executor.exact(want) else { continue };
+        compared += usize::from(!trivial(want));
         let judged = output.check.judge(&tested.inputs, &got, want);
         report.errors.push((output.name, judged.error));
         report.failures.extend(judged.failure.map(|failure| format!("{}: {failure}", output.name)));
     }
-    for buffer in tested.executor.check_sentinels()? {
-        report.failures.push(format!("words behind {buffer} were overwritten"));
+    if compared == 0 {
+        report.failures.push("every expected output is trivial, so the case compares nothing".to_owned());
     }
+    report.failures.extend(broken_sentinels(&tested)?);
     Ok(report)
 }
 
-/// Runs the cases of an op, every `stride`-th of them.
+/// What to say of the buffers of a call whose sentinel words did not survive.
+pub(super) fn broken_sentinels(prepared: &super::Prepared) -> Result<Vec<String>> {
+    let broken = prepared.executor.check_sentinels()?;
+    Ok(broken.into_iter().map(|buffer| format!("words behind {buffer} were overwritten")).collect())
+}
+
+/// Runs the cases and relations of an op. The reference runs relations alone: as a case it would be compared with
+/// itself.
 ///
 /// # Errors
-/// Where the device was lost, or no case ran.
-pub fn verify(entry: &Entry, device: &Device, seed: u64, stride: usize) -> Result<OpReport> {
+/// Where the device was lost, or nothing ran.
+pub fn verify(entry: &Entry, device: &Device, options: &VerifyOptions) -> Result<OpReport> {
     let mut report = OpReport::default();
-    let cases = (entry.cases)(&mut Gen::new(seed, entry.name));
-    for case in cases.iter().step_by(stride.max(1)) {
-        match run_case(entry, case, device) {
+    let stride = options.stride.max(1);
+    let generator = |part: &str| Gen::new(options.seed, &format!("{}{part}", entry.name));
+    let own = (entry.cases)(&mut generator(""));
+    let (values, relations) = match suite(entry.name) {
+        Some(suite) => ((suite.values)(&mut generator(" values")), (suite.relations)(&mut generator(" relations"))),
+        None => Default::default(),
+    };
+    let cases = if matches!(device, Device::Reference) { Vec::new() } else { [own, values].concat() };
+    for case in cases.iter().step_by(stride) {
+        report.cases += 1;
+        match run_case(entry, case, device, options.sentinels) {
             Ok(CaseReport { errors, failures }) => {
                 for (name, error) in errors {
                     let worst = report.worst.entry(name).or_default();
@@ -73,18 +125,46 @@ pub fn verify(entry: &Entry, device: &Device, seed: u64, stride: usize) -> Resul
                         worst.error = error;
                     }
                 }
-                if failures.is_empty() {
-                    report.passed += 1;
-                } else {
-                    report.failures.push(format!("{}: {}", case.label, failures.join("; ")));
+                if !failures.is_empty() {
+                    report.fail(&case.label, &failures.join("; "));
                 }
             }
             Err(error @ Error::DeviceLost { .. }) => return Err(error),
-            Err(error) => report.failures.push(format!("{}: {}", case.label, explain(&error))),
+            Err(error) => report.fail(&case.label, &explain(&error)),
+        }
+        if options.fail_fast && !report.failures.is_empty() {
+            return Ok(report);
         }
     }
-    if report.passed + report.failures.len() == 0 {
+    for relation in relations.iter().step_by(stride) {
+        report.relations += 1;
+        match run_relation(entry, relation, device, options.sentinels) {
+            Ok(failures) if failures.is_empty() => {}
+            Ok(failures) => report.fail(&relation.label, &failures.join("; ")),
+            Err(error @ Error::DeviceLost { .. }) => return Err(error),
+            Err(error) => report.fail(&relation.label, &explain(&error)),
+        }
+        if options.fail_fast && !report.failures.is_empty() {
+            return Ok(report);
+        }
+    }
+    if report.cases + report.relations == 0 {
         return Err(Error::argument(format!("the cases of {}", entry.name), "none", "at least one that runs"));
     }
     Ok(report)
+}
+
+/// Runs the calls of a relation on `device`; gives what failed, in words.
+///
+/// # Errors
+/// Where a call could not be run at all.
+pub fn run_relation(entry: &Entry, relation: &Relation, device: &Device, sentinels: bool) -> Result<Vec<String>> {
+    let mut calls = Calls::new(entry, device, sentinels);
+    let claims = relation.claims(&mut calls)?;
+    let mut failures = calls.failures;
+    if claims.iter().all(|claim| trivial(&claim.want)) {
+        failures.push("every expected output is trivial, so the relation compares nothing".to_owned());
+    }
+    failures.extend(claims.iter().filter_map(|claim| claim.failure()));
+    Ok(failures)
 }

@@ -6,8 +6,9 @@ use ndarray::linalg::general_mat_mul;
 use ndarray::{ArrayView2, ArrayViewMut2, s};
 use rayon::prelude::*;
 
-use super::gemm::product;
+use super::gemm::{packing, product};
 use super::nn::silu;
+use crate::{Result, memory};
 
 /// Rows of a task.
 const PANEL: usize = 64;
@@ -25,8 +26,17 @@ fn sort_key(x: f32) -> u32 {
 
 /// Chooses by `logit - cost_bias`, lists by falling logit, the lower index first where these tie; gives the gates
 /// `[N, k]`, softmax of the chosen logits.
-pub(crate) fn top_k(logits: &[f32], bias: Option<&[f32]>, experts: usize, k: usize, indices: &mut [u32]) -> Vec<f32> {
-    let mut gates = vec![0.0; indices.len()];
+///
+/// # Errors
+/// Where memory is refused.
+pub(crate) fn top_k(
+    logits: &[f32],
+    bias: Option<&[f32]>,
+    experts: usize,
+    k: usize,
+    indices: &mut [u32],
+) -> Result<Vec<f32>> {
+    let mut gates = memory::zeroed("the gates of the experts", indices.len())?;
     let rows = indices.par_chunks_mut(k).zip(gates.par_chunks_mut(k)).zip(logits.par_chunks(experts));
     rows.for_each_init(Vec::new, |order, ((indices, gates), logits)| {
         let shifted = |e: usize| sort_key(logits[e] - bias.map_or(0.0, |bias| bias[e]));
@@ -45,7 +55,7 @@ pub(crate) fn top_k(logits: &[f32], bias: Option<&[f32]>, experts: usize, k: usi
         }
         gates.iter_mut().for_each(|gate| *gate /= sum);
     });
-    gates
+    Ok(gates)
 }
 
 /// Weights of all experts; expert `e` owns the units from the sum of the widths before it.
@@ -78,7 +88,16 @@ struct Task<'a> {
 }
 
 /// Runs every entry (token `n`'s choice `c` is entry `n * k + c`) through its expert.
-pub(crate) fn outputs(x: &[f32], indices: &[u32], counts: &[u32], k: usize, weights: &Weights) -> ExpertOutputs {
+///
+/// # Errors
+/// Where memory is refused.
+pub(crate) fn outputs(
+    x: &[f32],
+    indices: &[u32],
+    counts: &[u32],
+    k: usize,
+    weights: &Weights,
+) -> Result<ExpertOutputs> {
     let dim = weights.dim;
     // The first row of each expert; none for one without units.
     let mut rows = 0;
@@ -87,18 +106,19 @@ pub(crate) fn outputs(x: &[f32], indices: &[u32], counts: &[u32], k: usize, weig
         next.push((width > 0).then_some(rows));
         rows += if width > 0 { count as usize } else { 0 };
     }
-    let mut sorted = vec![0; rows];
+    let what = "the entries sorted by expert";
+    let mut sorted = memory::zeroed(what, rows)?;
     let mut place = |(entry, &expert): (usize, &u32)| {
         let next = next[expert as usize].as_mut()?;
         sorted[*next] = entry;
         *next += 1;
         Some(*next - 1)
     };
-    let row: Vec<Option<usize>> = indices.iter().enumerate().map(&mut place).collect();
+    let row = memory::collected(what, indices.iter().enumerate().map(&mut place))?;
 
-    let mut y = vec![0.0; rows * dim];
+    let mut y = memory::zeroed("the outputs of the experts", rows * dim)?;
     let (mut left, mut y_left) = (sorted.as_slice(), y.as_mut_slice());
-    let mut tasks = Vec::new();
+    let mut tasks = memory::empty(what, rows / PANEL + counts.len())?;
     let mut unit = 0;
     for (&count, &width) in counts.iter().zip(weights.widths) {
         let width = width as usize;
@@ -111,27 +131,31 @@ pub(crate) fn outputs(x: &[f32], indices: &[u32], counts: &[u32], k: usize, weig
         }
         unit += width;
     }
-    tasks.into_par_iter().for_each(|task| run(x, k, weights, task));
-    ExpertOutputs { y, row }
+    tasks.into_par_iter().try_for_each(|task| run(x, k, weights, task))?;
+    Ok(ExpertOutputs { y, row })
 }
 
-fn run(x: &[f32], k: usize, weights: &Weights, task: Task) {
+fn run(x: &[f32], k: usize, weights: &Weights, task: Task) -> Result<()> {
     let Task { unit, width, entries, y } = task;
     let Weights { dim, units, .. } = *weights;
-    let panel: Vec<f32> = entries.iter().flat_map(|entry| &x[entry / k * dim..][..dim]).copied().collect();
+    let what = "a panel of entries of one expert";
+    let mut panel = memory::empty(what, entries.len() * dim)?;
+    entries.iter().for_each(|entry| panel.extend_from_slice(&x[entry / k * dim..][..dim]));
     let own = unit * dim..(unit + width) * dim;
-    let mut hidden = vec![0.0; entries.len() * width];
-    let mut up = hidden.clone();
-    product(&panel, &weights.gate[own.clone()], &mut hidden, dim, width);
-    product(&panel, &weights.up[own], &mut up, dim, width);
+    let mut hidden = memory::zeroed(what, entries.len() * width)?;
+    let mut up = memory::zeroed(what, entries.len() * width)?;
+    product(&panel, &weights.gate[own.clone()], &mut hidden, dim, width)?;
+    product(&panel, &weights.up[own], &mut up, dim, width)?;
     for (hidden, up) in hidden.iter_mut().zip(&up) {
         *hidden = silu(*hidden) * up;
     }
+    packing(entries.len(), width, dim)?;
     let shapes = "infer has checked the weights, and the rest was made here";
     let hidden = ArrayView2::from_shape((entries.len(), width), &hidden).expect(shapes);
     let down = ArrayView2::from_shape((dim, units), weights.down).expect(shapes);
     let mut y = ArrayViewMut2::from_shape((entries.len(), dim), y).expect(shapes);
     general_mat_mul(1.0, &hidden, &down.slice(s![.., unit..unit + width]).t(), 0.0, &mut y);
+    Ok(())
 }
 
 impl ExpertOutputs {

@@ -4,50 +4,68 @@ use ndarray::linalg::general_mat_mul;
 use ndarray::{ArrayView2, ArrayViewMut2};
 use rayon::prelude::*;
 
+use crate::{Result, memory};
+
 /// Fewest rows worth a task of their own.
 const PANEL: usize = 16;
 
 /// `y [m, n] = x [m, k] weight [n, k]^T`.
-pub(crate) fn x_times_transposed(x: &[f32], weight: &[f32], y: &mut [f32], m: usize, k: usize, n: usize) {
+///
+/// # Errors
+/// Where memory is refused.
+pub(crate) fn x_times_transposed(x: &[f32], weight: &[f32], y: &mut [f32], m: usize, k: usize, n: usize) -> Result<()> {
     if m == 0 || n == 0 {
-        return;
+        return Ok(());
     }
     if k == 0 {
         y.fill(0.0);
-        return;
+        return Ok(());
     }
     let panel = m.div_ceil(rayon::current_num_threads() * 2).max(PANEL);
-    y.par_chunks_mut(panel * n).zip(x.par_chunks(panel * k)).for_each(|(y, x)| {
-        product(x, weight, y, k, n);
-    });
+    let panels = y.par_chunks_mut(panel * n).zip(x.par_chunks(panel * k));
+    panels.try_for_each(|(y, x)| product(x, weight, y, k, n))
+}
+
+/// Sees that the GEMM crate gets the memory into which it packs blocks of both operands of a product `[m, k]` by
+/// `[k, n]`: it ends the process where it is refused.
+pub(crate) fn packing(m: usize, k: usize, n: usize) -> Result<()> {
+    // Its largest blocks, and the most by which it rounds up.
+    let [m, n] = [m, n].map(|size| size.min(1024).next_multiple_of(16));
+    memory::room("the packing of a matrix product", 4 * (k.min(256) * (m + n)) as u64)
 }
 
 /// [`x_times_transposed`] on one core, for callers that share out the work themselves.
-pub(crate) fn product(x: &[f32], weight: &[f32], y: &mut [f32], k: usize, n: usize) {
+pub(crate) fn product(x: &[f32], weight: &[f32], y: &mut [f32], k: usize, n: usize) -> Result<()> {
     let m = y.len() / n;
+    packing(m, k, n)?;
     let shapes = "the caller's slices have these sizes";
     let x = ArrayView2::from_shape((m, k), x).expect(shapes);
     let weight = ArrayView2::from_shape((n, k), weight).expect(shapes);
     let mut y = ArrayViewMut2::from_shape((m, n), y).expect(shapes);
     general_mat_mul(1.0, &x, &weight.t(), 0.0, &mut y);
+    Ok(())
 }
 
 /// `y [m, n] += x [m, k] weight [n, k]^T` on one core.
-pub(crate) fn add_product(x: &[f32], weight: &[f32], y: &mut [f32], k: usize, n: usize) {
+pub(crate) fn add_product(x: &[f32], weight: &[f32], y: &mut [f32], k: usize, n: usize) -> Result<()> {
     let m = y.len() / n;
+    packing(m, k, n)?;
     let shapes = "the caller's slices have these sizes";
     let x = ArrayView2::from_shape((m, k), x).expect(shapes);
     let weight = ArrayView2::from_shape((n, k), weight).expect(shapes);
     let mut y = ArrayViewMut2::from_shape((m, n), y).expect(shapes);
     general_mat_mul(1.0, &x, &weight.t(), 1.0, &mut y);
+    Ok(())
 }
 
 /// `y [m, n] += weights [m, k] values [k, n]` on one core.
-pub(crate) fn add_weighted(weights: &[f32], values: &[f32], y: &mut [f32], k: usize, n: usize) {
+pub(crate) fn add_weighted(weights: &[f32], values: &[f32], y: &mut [f32], k: usize, n: usize) -> Result<()> {
     let m = y.len() / n;
+    packing(m, k, n)?;
     let shapes = "the caller's slices have these sizes";
     let weights = ArrayView2::from_shape((m, k), weights).expect(shapes);
     let values = ArrayView2::from_shape((k, n), values).expect(shapes);
     let mut y = ArrayViewMut2::from_shape((m, n), y).expect(shapes);
     general_mat_mul(1.0, &weights, &values, 1.0, &mut y);
+    Ok(())
 }

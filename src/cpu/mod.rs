@@ -9,4 +9,5 @@ pub(crate) mod noise;
 pub(crate) mod norm;
 pub(crate) mod rope;
 pub(crate) mod solver;
+pub mod threads;
 pub(crate) mod vocab;

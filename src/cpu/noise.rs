@@ -28,6 +28,7 @@ pub(crate) fn block(seed: [u32; 2], stream: u32, block: u32) -> ([u32; 4], [f32;
 
 /// Fills both slices with elements 0.. of a stream.
 pub(crate) fn fill(seed: [u32; 2], stream: u32, bits: &mut [u32], normal: &mut [f32]) {
+    super::threads::ready();
     bits.par_chunks_mut(4).zip(normal.par_chunks_mut(4)).enumerate().for_each(|(index, (bits, normal))| {
         let (words, normals) = block(seed, stream, index as u32);
         bits.copy_from_slice(&words[..bits.len()]);

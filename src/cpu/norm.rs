@@ -6,6 +6,9 @@ use crate::ops::NormKind;
 
 /// Rows of a task.
 const ROWS: usize = 16;
+/// Above this a sum of squares may be infinite; it is then taken of values times 2^-72, beside which eps is nothing.
+const OVERFLOWING: f32 = 1e38;
+const SHRINK: f32 = 1.0 / (1_u128 << 72) as f32;
 /// Sums run side by side, so that they fit vector registers.
 const LANES: usize = 8;
 
@@ -27,7 +30,10 @@ pub(crate) fn norm(
             };
             let centred = |x: f32| x - shift - mean;
             let variance = sum(x, |x| centred(x) * centred(x)) / dim as f32;
-            let inverse = 1.0 / (variance + eps).sqrt();
+            let inverse = match variance * dim as f32 > OVERFLOWING {
+                false => 1.0 / (variance + eps).sqrt(),
+                true => SHRINK / (sum(x, |x| (centred(x) * SHRINK).powi(2)) / dim as f32).sqrt(),
+            };
             for (y, &x) in y.iter_mut().zip(x) {
                 *y = centred(x) * inverse;
             }

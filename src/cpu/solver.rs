@@ -122,3 +122,9 @@ fn noise_at(seeds: &[u32], b: usize, row: &StepRow, element: usize) -> f32 {
     let seed = [seeds[2 * b], seeds[2 * b + 1]];
     noise::block(seed, row.stream as u32, (element / 4) as u32).1[element % 4]
 }
+
+/// How many rows are not `finite`; of each sequence of `rows` rows the first `lengths` count.
+pub(crate) fn rows_not_finite(lengths: &[u32], rows: usize, finite: impl Fn(usize) -> bool + Sync) -> u32 {
+    let counts = (0..lengths.len() * rows).into_par_iter().filter(|row| ((row % rows) as u32) < lengths[row / rows]);
+    counts.filter(|&row| !finite(row)).count() as u32
+}

@@ -5,6 +5,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::gemm;
+use crate::{Result, memory};
 
 /// Rows of a task. The GEMM packs both operands anew for each block of scores, which costs more than the products
 /// where a block has few rows or tokens.
@@ -13,8 +14,8 @@ const ROWS: usize = 256;
 const KEYS: usize = 512;
 /// Rows of a task of [`rounding`], which does not cut the vocabulary.
 const ROUNDING_ROWS: usize = 64;
-/// Tasks wanted where rows are few: the vocabulary is then cut, by sizes alone, so that results do not depend on how
-/// many cores there are.
+/// Tasks wanted where rows are few: the vocabulary is then cut, by sizes of one sequence alone, so that results depend
+/// neither on how many cores nor on how many sequences there are.
 const TASKS: usize = 32;
 
 /// Inputs of `vocab_expectation`.
@@ -24,6 +25,8 @@ pub(crate) struct Vocabulary<'a> {
     pub unembed: &'a [f32],
     pub embed: &'a [f32],
     pub skip: Option<&'a [f32]>,
+    /// Rows of one sequence.
+    pub sequence: usize,
     pub dim: usize,
     pub vocab: usize,
     pub embed_dim: usize,
@@ -62,20 +65,29 @@ struct Part {
 
 impl Vocabulary<'_> {
     /// Writes x0, lse, entropy and token of all rows.
-    pub(crate) fn expectation(&self, x0: &mut [f32], lse: &mut [f32], entropy: &mut [f32], token: &mut [u32]) {
-        let blocks = lse.len().div_ceil(ROWS).max(1);
+    ///
+    /// # Errors
+    /// Where memory is refused.
+    pub(crate) fn expectation(
+        &self,
+        x0: &mut [f32],
+        lse: &mut [f32],
+        entropy: &mut [f32],
+        token: &mut [u32],
+    ) -> Result<()> {
+        let blocks = self.sequence.div_ceil(ROWS).max(1);
         let spans = (TASKS / blocks).clamp(1, self.vocab.div_ceil(KEYS));
         let span = self.vocab.div_ceil(spans);
         let x0 = x0.par_chunks_mut(ROWS * self.embed_dim);
         let scalars = lse.par_chunks_mut(ROWS).zip(entropy.par_chunks_mut(ROWS)).zip(token.par_chunks_mut(ROWS));
-        x0.zip(scalars).enumerate().for_each(|(block, (x0, ((lse, entropy), token)))| {
+        x0.zip(scalars).enumerate().try_for_each(|(block, (x0, ((lse, entropy), token)))| {
             let rows = block * ROWS..block * ROWS + lse.len();
             let starts: Vec<usize> = (0..self.vocab).step_by(span).collect();
             let parts = starts.into_par_iter().map(|start| {
                 let keys = start..(start + span).min(self.vocab);
                 self.part(rows.clone(), keys)
             });
-            let mut parts: Vec<Part> = parts.collect();
+            let mut parts = parts.collect::<Result<Vec<Part>>>()?;
             let Part { rows: mut states, mut sums } = parts.remove(0);
             for part in parts {
                 for (i, (state, other)) in states.iter_mut().zip(part.rows).enumerate() {
@@ -98,25 +110,26 @@ impl Vocabulary<'_> {
                     *x0 = sum * scale;
                 }
             }
-        });
+            Ok(())
+        })
     }
 
     /// Some rows over some tokens.
-    fn part(&self, rows: Range<usize>, keys: Range<usize>) -> Part {
+    fn part(&self, rows: Range<usize>, keys: Range<usize>) -> Result<Part> {
         let Self { h, unembed, embed, skip, dim, embed_dim, .. } = *self;
         let h = &h[rows.start * dim..rows.end * dim];
         let skip = skip.map(|skip| &skip[rows.start * embed_dim..rows.end * embed_dim]);
-        let mut sums = vec![0.0; rows.len() * embed_dim];
-        let mut scores = vec![0.0; rows.len() * KEYS.min(keys.len())];
+        let mut sums = memory::zeroed("the expectations of a block of rows", rows.len() * embed_dim)?;
+        let mut scores = memory::zeroed("the scores of a block of rows", rows.len() * KEYS.min(keys.len()))?;
         let mut states: Vec<Row> = Vec::with_capacity(rows.len());
         for first in keys.clone().step_by(KEYS) {
             let block = first..(first + KEYS).min(keys.end);
             let width = block.len();
             let scores = &mut scores[..rows.len() * width];
             let values = &embed[block.start * embed_dim..block.end * embed_dim];
-            gemm::product(h, &unembed[block.start * dim..block.end * dim], scores, dim, width);
+            gemm::product(h, &unembed[block.start * dim..block.end * dim], scores, dim, width)?;
             if let Some(skip) = skip {
-                gemm::add_product(skip, values, scores, embed_dim, width);
+                gemm::add_product(skip, values, scores, embed_dim, width)?;
             }
             for (i, scores) in scores.chunks_exact_mut(width).enumerate() {
                 let other = weigh(scores, first);
@@ -132,9 +145,9 @@ impl Vocabulary<'_> {
                     states.push(other);
                 }
             }
-            gemm::add_weighted(scores, values, &mut sums, width, embed_dim);
+            gemm::add_weighted(scores, values, &mut sums, width, embed_dim)?;
         }
-        Part { rows: states, sums }
+        Ok(Part { rows: states, sums })
     }
 }
 
@@ -160,15 +173,18 @@ fn weigh(scores: &mut [f32], first: usize) -> Row {
 
 /// For each row of `x` `[.., dim]` the row of `table` `[vocab, dim]` with the largest inner product, the lower one of
 /// equals.
-pub(crate) fn rounding(x: &[f32], table: &[f32], token: &mut [u32], dim: usize, vocab: usize) {
-    token.par_chunks_mut(ROUNDING_ROWS).zip(x.par_chunks(ROUNDING_ROWS * dim)).for_each(|(token, x)| {
-        let mut scores = vec![0.0; token.len() * KEYS.min(vocab)];
+///
+/// # Errors
+/// Where memory is refused.
+pub(crate) fn rounding(x: &[f32], table: &[f32], token: &mut [u32], dim: usize, vocab: usize) -> Result<()> {
+    token.par_chunks_mut(ROUNDING_ROWS).zip(x.par_chunks(ROUNDING_ROWS * dim)).try_for_each(|(token, x)| {
+        let mut scores = memory::zeroed("the scores of a block of rows", token.len() * KEYS.min(vocab))?;
         let mut best = vec![f32::NEG_INFINITY; token.len()];
         token.fill(0);
         for first in (0..vocab).step_by(KEYS) {
             let width = KEYS.min(vocab - first);
             let scores = &mut scores[..token.len() * width];
-            gemm::product(x, &table[first * dim..(first + width) * dim], scores, dim, width);
+            gemm::product(x, &table[first * dim..(first + width) * dim], scores, dim, width)?;
             for (i, scores) in scores.chunks_exact(width).enumerate() {
                 for (j, &score) in scores.iter().enumerate() {
                     if score > best[i] {
@@ -178,5 +194,6 @@ pub(crate) fn rounding(x: &[f32], table: &[f32], token: &mut [u32], dim: usize, 
                 }
             }
         }
-    });
+        Ok(())
+    })
 }

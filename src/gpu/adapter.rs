@@ -1,7 +1,11 @@
 //! Which adapters there are, which one is opened, and what tiers it runs.
 
+use std::path::PathBuf;
+
 use wgpu::{Backend, DeviceType, Features};
 
+use super::dx12;
+use crate::error::list;
 use crate::{Error, Result};
 
 /// What device to compute on, as `--device` names it.
@@ -18,22 +22,47 @@ pub enum DeviceChoice {
     Gpu,
     /// The adapter of this index in `drdiff info`.
     Index(usize),
-    /// The first adapter whose name holds this text, case ignored.
+    /// The first adapter whose name holds this text; case, spacing and what the name has in parentheses (a driver's
+    /// version, a trade mark) do not count.
     Name(String),
 }
 
 impl std::str::FromStr for DeviceChoice {
-    type Err = std::convert::Infallible;
+    type Err = Error;
 
-    fn from_str(text: &str) -> std::result::Result<Self, Self::Err> {
-        Ok(match text {
-            "auto" => Self::Auto,
-            "cpu" => Self::Cpu,
-            "reference" => Self::Reference,
-            "gpu" => Self::Gpu,
-            _ => text.parse().map_or_else(|_| Self::Name(text.to_owned()), Self::Index),
-        })
+    fn from_str(text: &str) -> Result<Self> {
+        let refuse = |expected: &str| Err(Error::argument("the device", format!("`{text}`"), expected));
+        let word = text.trim().to_lowercase();
+        match word.as_str() {
+            "auto" => Ok(Self::Auto),
+            "cpu" => Ok(Self::Cpu),
+            "reference" => Ok(Self::Reference),
+            "gpu" => Ok(Self::Gpu),
+            digits if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) => match digits.parse() {
+                Ok(index) => Ok(Self::Index(index)),
+                Err(_) => refuse("an index that `drdiff info` lists"),
+            },
+            name if own_name(name).is_empty() => {
+                refuse("auto, cpu, gpu, reference, an adapter's index, or part of its name")
+            }
+            _ => Ok(Self::Name(text.trim().to_owned())),
+        }
     }
+}
+
+/// An adapter's own name for comparison: lower case, single spaces, without what stands in parentheses.
+fn own_name(name: &str) -> String {
+    let mut depth = 0_usize;
+    let mut own = String::new();
+    for c in name.chars() {
+        match c {
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            c if depth == 0 => own.extend(c.to_lowercase()),
+            _ => {}
+        }
+    }
+    own.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 impl std::fmt::Display for DeviceChoice {
@@ -111,6 +140,17 @@ fn names(features: Features) -> String {
     features.iter_names().map(|(name, _)| name).collect::<Vec<_>>().join(", ")
 }
 
+/// Whether kernels are compiled with a check of every array index. No kernel reads or writes outside its buffers and
+/// arrays by itself, so results are the same either way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BoundsChecks {
+    /// Indices out of bounds are clamped.
+    #[default]
+    On,
+    /// Nothing is checked beyond what the driver does of its own.
+    Off,
+}
+
 /// How a GPU is opened.
 #[derive(Clone, Debug, Default)]
 pub struct GpuOptions {
@@ -118,6 +158,11 @@ pub struct GpuOptions {
     pub device: DeviceChoice,
     /// Force a tier; `None` lets ops choose.
     pub tier: Option<Tier>,
+    /// Checks of array indices in kernels.
+    pub bounds_checks: BoundsChecks,
+    /// For work on the kernels: a folder as `shaders/`, read when a kernel is first used on the opened device, instead
+    /// of the files that were built in.
+    pub shaders: Option<PathBuf>,
 }
 
 /// An adapter as `drdiff info` lists it.
@@ -133,6 +178,8 @@ pub struct AdapterSummary {
     pub limits: wgpu::Limits,
     /// Shapes of cooperative matrices, as the driver reports them.
     pub cooperative: Vec<String>,
+    /// On DX12, which compiler turns kernels into the driver's code, and why that one.
+    pub compiler: Option<String>,
 }
 
 pub(super) fn instance() -> wgpu::Instance {
@@ -182,36 +229,83 @@ pub async fn adapters() -> Vec<AdapterSummary> {
                 format!("{m}x{n}x{k} {:?} -> {:?}", p.ab_type, p.cr_type)
             })
             .collect(),
+        compiler: (adapter.get_info().backend == Backend::Dx12).then(dx12::compiler),
     });
     summaries.collect()
 }
 
 /// The adapter that `choice` names; `None` where `auto` finds no GPU.
-pub(super) fn choose(adapters: Vec<wgpu::Adapter>, choice: &DeviceChoice) -> Result<Option<wgpu::Adapter>> {
+pub(super) fn choose(mut adapters: Vec<wgpu::Adapter>, choice: &DeviceChoice) -> Result<Option<wgpu::Adapter>> {
+    if *choice == DeviceChoice::Auto {
+        return Ok(adapters.into_iter().find(|adapter| rank(adapter.get_info().device_type) <= 2));
+    }
     let names: Vec<String> = adapters.iter().map(|adapter| adapter.get_info().name).collect();
-    let mut all = adapters.into_iter();
+    find(&names, choice).map(|index| Some(adapters.swap_remove(index)))
+}
+
+/// The index of the adapter that `choice` names.
+fn find(names: &[String], choice: &DeviceChoice) -> Result<usize> {
     let found = match choice {
-        DeviceChoice::Auto => {
-            return Ok(all.find(|adapter| rank(adapter.get_info().device_type) <= 2));
+        DeviceChoice::Auto | DeviceChoice::Cpu | DeviceChoice::Reference => {
+            return Err(Error::argument("the device", choice, "one that is a GPU"));
         }
-        DeviceChoice::Cpu | DeviceChoice::Reference => None,
-        DeviceChoice::Gpu => all.next(),
-        // A number past the end may be part of a name, as in `4090`.
-        DeviceChoice::Index(index) if *index < names.len() => all.nth(*index),
-        DeviceChoice::Index(_) | DeviceChoice::Name(_) => {
-            let name = choice.to_string().to_lowercase();
-            names.iter().position(|n| n.to_lowercase().contains(&name)).and_then(|i| all.nth(i))
+        DeviceChoice::Gpu => Some(0),
+        DeviceChoice::Index(index) => Some(*index),
+        DeviceChoice::Name(name) => {
+            let part = own_name(name);
+            names.iter().position(|name| !part.is_empty() && own_name(name).contains(&part))
         }
     };
-    let available = || match names.len() {
-        0 => "no GPU adapter (devices `cpu` and `reference` are always there)".to_owned(),
-        _ => {
-            let list: Vec<_> = names.iter().enumerate().map(|(i, name)| format!("{i}: {name}")).collect();
-            format!("cpu, reference, {}", list.join(", "))
+    found.filter(|&index| index < names.len()).ok_or_else(|| {
+        let available = match names.len() {
+            0 => "no GPU adapter (devices `cpu` and `reference` are always there)".to_owned(),
+            _ => format!("cpu, reference, {}", list(names.iter().enumerate().map(|(i, name)| format!("{i}: {name}")))),
+        };
+        Error::NoDevice { wanted: choice.to_string(), available }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(names: &[&str], device: &str) -> Result<usize> {
+        let names: Vec<_> = names.iter().map(|&name| name.to_owned()).collect();
+        find(&names, &device.parse()?)
+    }
+
+    #[test]
+    fn a_name_matches_names_and_an_index_is_an_index() {
+        let names =
+            ["NVIDIA GeForce RTX 4090", "Intel(R)  Arc(TM) A770 Graphics (DG2)", "llvmpipe (LLVM 19.1.7, 256 bits)"];
+        for (device, index) in [
+            ("gpu", 0),
+            ("2", 2),
+            (" 2 ", 2),
+            ("rtx 4090", 0),
+            ("Intel(R) Arc", 1),
+            ("intel arc a770", 1),
+            ("LLVMPIPE", 2),
+            ("llvmpipe (LLVM 19.1.7, 256 bits)", 2),
+        ] {
+            assert_eq!(found(&names, device).unwrap(), index, "{device}");
         }
-    };
-    match found {
-        Some(adapter) => Ok(Some(adapter)),
-        None => Err(Error::NoDevice { wanted: choice.to_string(), available: available() }),
+        // Each of these is in a driver's version, or a number that no index has.
+        for device in ["9", "3", "4090", "19.1.7", "256 bits", "256", "1.7", "DG2", "00000000000000000003", "no such"] {
+            let error = found(&names, device).unwrap_err();
+            assert!(error.is_usage() && error.to_string().contains("2: llvmpipe (LLVM"), "{device}: {error}");
+        }
+        assert!(found(&[], "0").unwrap_err().to_string().contains("no GPU adapter"));
+        assert!(found(&[], "gpu").unwrap_err().to_string().contains("no GPU adapter"));
+    }
+
+    #[test]
+    fn what_names_nothing_is_refused_at_once() {
+        for device in ["", " ", "\t\n", "()", "(19.1.7)", "99999999999999999999"] {
+            let error = device.parse::<DeviceChoice>().unwrap_err();
+            assert!(error.is_usage() && error.to_string().contains("the device is"), "{device}: {error}");
+        }
+        assert_eq!("CPU".parse::<DeviceChoice>().unwrap(), DeviceChoice::Cpu);
+        assert_eq!("-1".parse::<DeviceChoice>().unwrap(), DeviceChoice::Name("-1".to_owned()));
     }
 }

@@ -1,7 +1,9 @@
 //! WGSL kernels as they are built in, and their specialisation by constants.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
+use super::expand::expand;
 use crate::{Error, Result};
 
 /// A WGSL file with its imports expanded.
@@ -23,6 +25,10 @@ pub mod shaders {
     use super::Source;
     include!(concat!(env!("OUT_DIR"), "/shaders.rs"));
 }
+
+/// Whether workgroup memory is filled with zeros before a kernel starts. It is not, so each kernel writes what it reads:
+/// on DX12 one thread would do the filling, in code that Microsoft's older compiler (FXC) takes up to a minute over.
+pub const ZERO_WORKGROUP_MEMORY: bool = false;
 
 /// One variant of a WGSL file: constants that shape its arrays replace those in the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +58,20 @@ impl Kernel {
     /// # Errors
     /// Where the file does not declare one of the constants.
     pub fn wgsl(&self) -> Result<String> {
-        let mut text = self.source.text.to_owned();
+        self.specialise(self.source.text.to_owned())
+    }
+
+    /// The same from the files in `folder` as they are now.
+    ///
+    /// # Errors
+    /// Where a file cannot be read or does not declare one of the constants.
+    pub fn wgsl_from(&self, folder: &Path) -> Result<String> {
+        let file = folder.join(self.source.name).with_extension("wgsl");
+        let text = expand(folder, &file).map_err(|(path, source)| Error::File { path, doing: "read", source })?;
+        self.specialise(text)
+    }
+
+    fn specialise(&self, mut text: String) -> Result<String> {
         for (name, value) in self.constants {
             let head = format!("const {name}: u32 = ");
             let declared = text.find(&head).and_then(|start| {

@@ -2,13 +2,17 @@
 
 mod adapter;
 mod context;
+mod dx12;
+mod expand;
 mod kernel;
+#[cfg(test)]
+mod loss;
 mod profile;
 mod recorder;
 
-pub use adapter::{AdapterSummary, DeviceChoice, GpuOptions, Tier, TierReport, adapters, tiers};
+pub use adapter::{AdapterSummary, BoundsChecks, DeviceChoice, GpuOptions, Tier, TierReport, adapters, tiers};
 pub use context::Gpu;
-pub use kernel::{Kernel, Source, shaders};
+pub use kernel::{Kernel, Source, ZERO_WORKGROUP_MEMORY, shaders};
 pub use profile::Profiler;
 pub use recorder::{Binding, Command, Grid, Recorder};
 

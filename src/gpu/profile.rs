@@ -22,17 +22,16 @@ impl Profiler {
         if !able || ops == 0 || ops > wgpu::QUERY_SET_MAX_QUERIES / 2 {
             return Ok(None);
         }
-        let queries = gpu.device().create_query_set(&wgpu::QuerySetDescriptor {
-            label: Some("op times"),
-            ty: wgpu::QueryType::Timestamp,
-            count: ops * 2,
-        });
-        let resolved = gpu.device().create_buffer(&wgpu::BufferDescriptor {
-            label: Some("op times"),
-            size: u64::from(ops) * 16,
-            usage: wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC,
-            mapped_at_creation: false,
-        });
+        let (what, bytes) = ("op times", u64::from(ops) * 16);
+        let queries = gpu.attempt(what, bytes, |device| {
+            device.create_query_set(&wgpu::QuerySetDescriptor {
+                label: Some(what),
+                ty: wgpu::QueryType::Timestamp,
+                count: ops * 2,
+            })
+        })?;
+        let usage = wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC;
+        let resolved = gpu.allocate(what, bytes, usage, false)?;
         gpu.check()?;
         Ok(Some(Self { queries, resolved, ops }))
     }

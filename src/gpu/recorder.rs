@@ -112,7 +112,7 @@ impl<'a> Recorder<'a> {
             }
         }
         let pipeline = self.gpu.pipeline(kernel)?;
-        let uniform = self.gpu.uniform(bytemuck::bytes_of(params));
+        let uniform = self.gpu.uniform(bytemuck::bytes_of(params))?;
         let mut entries = vec![wgpu::BindGroupEntry { binding: 0, resource: uniform.as_entire_binding() }];
         for (index, binding) in buffers.iter().enumerate() {
             entries.push(wgpu::BindGroupEntry {
@@ -124,16 +124,13 @@ impl<'a> Recorder<'a> {
                 }),
             });
         }
-        let device = self.gpu.device();
-        let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
-        let group = device.create_bind_group(&wgpu::BindGroupDescriptor {
-            label: Some(kernel.source.name),
-            layout: &pipeline.get_bind_group_layout(0),
-            entries: &entries,
-        });
-        if let Some(error) = pollster::block_on(scope.pop()) {
-            return Err(self.gpu.refused(format!("the bindings of {}", kernel.label()), error));
-        }
+        let group = self.gpu.attempt(&format!("the bindings of {}", kernel.label()), 0, |device| {
+            device.create_bind_group(&wgpu::BindGroupDescriptor {
+                label: Some(kernel.source.name),
+                layout: &pipeline.get_bind_group_layout(0),
+                entries: &entries,
+            })
+        })?;
         self.commands.push(Command { pipeline, group, grid });
         Ok(())
     }

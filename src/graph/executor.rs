@@ -1,12 +1,13 @@
 //! Runs a planned graph: records once, replays every step.
 
+use std::collections::HashSet;
 use std::time::Instant;
 
 use super::host::Host;
 use super::oracle::Oracle;
-use super::{Bindings, Graph, OracleData, Plan, Source, Value};
+use super::{Bindings, Graph, OracleData, Plan, Source, Value, ValueInfo};
 use crate::gpu::{Binding, Command, Gpu, Profiler, Recorder};
-use crate::{Device, Error, Result, Tensor};
+use crate::{DType, Device, Error, Result, Tensor, memory};
 
 /// Words behind each buffer that ops must leave alone, where they are checked.
 const SENTINELS: u64 = 1024;
@@ -123,12 +124,10 @@ impl Executor {
         }
         match &mut self.backend {
             Backend::Gpu(memory) => {
-                let bytes = bytemuck::cast_slice(tensor.words());
-                memory.gpu.queue().write_buffer(&memory.buffers[value.index()], 0, bytes);
-                memory.gpu.check()?;
+                memory.gpu.write("a state", &memory.buffers[value.index()], 0, tensor.words())?;
             }
             Backend::Host(host) => host.write(value.index(), tensor.words()),
-            Backend::Oracle(oracle) => oracle.write(value.index(), tensor),
+            Backend::Oracle(oracle) => oracle.write(value.index(), tensor)?,
         }
         Ok(())
     }
@@ -142,11 +141,11 @@ impl Executor {
         if let Some(row) = rows.iter().find(|row| row.len() != len) {
             return Err(Error::shape("stage", "a row", row.len().to_string(), len.to_string()));
         }
-        if let Backend::Gpu(memory) = &mut self.backend {
-            let words: Vec<u32> = rows.iter().flatten().map(|x| x.to_bits()).collect();
-            let buffer = memory.gpu.upload("staged rows", &words)?;
-            memory.staged.retain(|(staged, ..)| *staged != value);
-            memory.staged.push((value, buffer, len as u64 * 4));
+        if let Backend::Gpu(gpu_memory) = &mut self.backend {
+            let words = memory::collected("staged rows", rows.iter().flatten().map(|x| x.to_bits()))?;
+            let buffer = gpu_memory.gpu.upload("staged rows", &words)?;
+            gpu_memory.staged.retain(|(staged, ..)| *staged != value);
+            gpu_memory.staged.push((value, buffer, len as u64 * 4));
         }
         Ok(())
     }
@@ -180,13 +179,13 @@ impl Executor {
                 if let Some((value, _, row)) = staged {
                     host.write(value.index(), bytemuck::cast_slice(row));
                 }
-                *times = timed(graph, |index| host.run_node(graph, index));
+                *times = timed(graph, |index| host.run_node(graph, index))?;
             }
             Backend::Oracle(oracle) => {
                 if let Some((value, _, row)) = staged {
-                    oracle.write(value.index(), &Tensor::f32([row.len()], row.to_vec())?);
+                    oracle.write(value.index(), &Tensor::f32([row.len()], row.to_vec())?)?;
                 }
-                *times = timed(graph, |index| oracle.run_node(graph, index));
+                *times = timed(graph, |index| oracle.run_node(graph, index))?;
             }
         }
         Ok(Submitted { submits: 0 })
@@ -208,18 +207,90 @@ impl Executor {
     /// # Errors
     /// Where the value is temporary, or the device was lost.
     pub fn read(&self, value: Value) -> Result<Tensor> {
-        let info = &self.graph.values[value.index()];
-        if !info.persistent() {
+        let mut tensors = self.read_all(&[value])?;
+        Ok(tensors.swap_remove(0))
+    }
+
+    /// Reads several states or kept values at one wait.
+    ///
+    /// # Errors
+    /// Where one is temporary, or the device was lost.
+    pub fn read_all(&self, values: &[Value]) -> Result<Vec<Tensor>> {
+        let infos = || values.iter().map(|value| &self.graph.values[value.index()]);
+        if !infos().all(ValueInfo::persistent) {
             return Err(Error::argument("a value to read", "temporary", "a state or a kept value"));
         }
         match &self.backend {
             Backend::Gpu(memory) => {
-                let words = memory.gpu.download(&memory.buffers[value.index()], info.desc.len())?;
-                Ok(Tensor::from_words(info.desc.clone(), words))
+                let buffers = values.iter().map(|value| &memory.buffers[value.index()]);
+                let wanted: Vec<_> = buffers.zip(infos().map(|info| info.desc.len())).collect();
+                let words = memory.gpu.download_all(&wanted)?;
+                Ok(words
+                    .into_iter()
+                    .zip(infos())
+                    .map(|(words, info)| Tensor::from_words(info.desc.clone(), words))
+                    .collect())
             }
-            Backend::Host(host) => Ok(host.read(&self.graph, value.index())),
-            Backend::Oracle(oracle) => Ok(oracle.read(&self.graph, value.index())),
+            Backend::Host(host) => values.iter().map(|value| host.read(&self.graph, value.index())).collect(),
+            Backend::Oracle(oracle) => values.iter().map(|value| oracle.read(&self.graph, value.index())).collect(),
         }
+    }
+
+    /// The words of a u32 state, where they can be seen without waiting for the device.
+    pub(crate) fn glance(&self, value: Value) -> Option<&[u32]> {
+        match &self.backend {
+            Backend::Gpu(_) => None,
+            Backend::Host(host) => Some(host.words(&self.graph, value.index())),
+            Backend::Oracle(oracle) => match oracle.data(value.index()) {
+                OracleData::U32(words) => Some(words),
+                OracleData::F64(_) => None,
+            },
+        }
+    }
+
+    /// Runs the ops like [`Executor::run_with`], but one by one and only up to the first that leaves a value which is NaN
+    /// or infinite in an output that anything reads; gives its place among the ops, from 1, and its name. Slow: every
+    /// output is read.
+    ///
+    /// # Errors
+    /// Where the device was lost or refused the work.
+    pub fn first_not_finite(
+        &mut self,
+        staged: Option<(Value, usize, &[f32])>,
+    ) -> Result<Option<(usize, &'static str)>> {
+        if let Some((value, _, row)) = staged {
+            self.write(value, &Tensor::f32(self.graph.desc(value).shape.clone(), row.to_vec())?)?;
+        }
+        let read: HashSet<_> = self.graph.nodes.iter().flat_map(|node| node.inputs.iter().copied().flatten()).collect();
+        for (index, node) in self.graph.nodes.iter().enumerate() {
+            let updated = node.op.updates().iter().filter_map(|&position| node.inputs[position]);
+            let written = node.outputs.iter().copied().chain(updated).filter(|value| {
+                let info = &self.graph.values[value.index()];
+                info.desc.dtype == DType::F32 && (read.contains(value) || info.persistent())
+            });
+            match &mut self.backend {
+                Backend::Gpu(memory) => memory.submit_one(index)?,
+                Backend::Host(host) => host.run_node(&self.graph, index)?,
+                Backend::Oracle(oracle) => oracle.run_node(&self.graph, index)?,
+            }
+            for value in written {
+                let finite = match &self.backend {
+                    Backend::Gpu(memory) => {
+                        let words = self.graph.desc(value).len();
+                        all_finite(&memory.gpu.download(&memory.buffers[value.index()], words)?)
+                    }
+                    Backend::Host(host) => all_finite(host.words(&self.graph, value.index())),
+                    Backend::Oracle(oracle) => match oracle.data(value.index()) {
+                        OracleData::F64(data) => data.iter().all(|x| x.is_finite()),
+                        OracleData::U32(_) => true,
+                    },
+                };
+                if !finite {
+                    return Ok(Some((index + 1, node.op.name())));
+                }
+            }
+        }
+        Ok(None)
     }
 
     /// A value of the f64 reference at full precision; `None` on other devices.
@@ -263,23 +334,29 @@ impl Executor {
     }
 }
 
+fn all_finite(words: &[u32]) -> bool {
+    words.iter().all(|&word| f32::from_bits(word).is_finite())
+}
+
 /// Runs every op by `run` and takes the time of each.
-fn timed(graph: &Graph, mut run: impl FnMut(usize)) -> Vec<OpTime> {
+fn timed(graph: &Graph, mut run: impl FnMut(usize) -> Result<()>) -> Result<Vec<OpTime>> {
     let origin = Instant::now();
     let now = || origin.elapsed().as_nanos() as f64;
     let ops = graph.nodes.iter().enumerate().map(|(index, node)| {
         let begin = now();
-        run(index);
-        OpTime { name: node.op.name(), begin, end: now() }
+        run(index)?;
+        Ok(OpTime { name: node.op.name(), begin, end: now() })
     });
     ops.collect()
 }
 
 impl GpuMemory {
     fn new(gpu: &Gpu, graph: &Graph, plan: &Plan, options: ExecutorOptions) -> Result<Self> {
+        // A handle of its own: what went wrong on the device before is none of this graph's.
+        let gpu = &gpu.clone();
         // Refused before anything is allocated.
         for (index, info) in graph.values.iter().enumerate() {
-            gpu.check_binding(&format!("value {index}, {}", info.desc), info.desc.bytes())?;
+            gpu.check_binding(&graph.label(index), info.desc.bytes())?;
         }
         let mut guarded = Vec::new();
         let mut allocate = |what: String, bytes: u64| -> Result<wgpu::Buffer> {
@@ -288,12 +365,13 @@ impl GpuMemory {
             }
             let buffer = gpu.buffer(&what, bytes + SENTINELS * 4)?;
             let tail = [SENTINEL; SENTINELS as usize];
-            gpu.queue().write_buffer(&buffer, bytes, bytemuck::cast_slice(&tail));
+            gpu.write(&what, &buffer, bytes, &tail)?;
             guarded.push((buffer.clone(), what, bytes));
             Ok(buffer)
         };
         let slots = plan.slots.iter().enumerate();
-        let slots: Vec<_> = slots.map(|(i, &bytes)| allocate(format!("slot {i}"), bytes)).collect::<Result<_>>()?;
+        let slots: Vec<_> =
+            slots.map(|(i, &bytes)| allocate(format!("temporary values (slot {i})"), bytes)).collect::<Result<_>>()?;
         let mut buffers = Vec::with_capacity(graph.values.len());
         for (index, (info, temporary)) in graph.values.iter().zip(&plan.value).enumerate() {
             buffers.push(match (temporary, &info.source) {
@@ -301,7 +379,7 @@ impl GpuMemory {
                 (None, Source::Constant(constant)) => {
                     constant.buffer(gpu.id(), || gpu.upload("a constant", constant.tensor().words()))?
                 }
-                (None, _) => allocate(format!("value {index}, {}", info.desc), info.desc.bytes())?,
+                (None, _) => allocate(graph.label(index), info.desc.bytes())?,
             });
         }
         let absent = Binding::from(gpu.absent());
@@ -321,6 +399,18 @@ impl GpuMemory {
         let profiler = if options.profile { Profiler::new(gpu, graph.nodes.len())? } else { None };
         let flops = graph.costs().into_iter().map(|(_, cost)| cost.flops).collect();
         Ok(Self { gpu: gpu.clone(), buffers, commands, flops, profiler, staged: Vec::new(), guarded })
+    }
+
+    /// One op alone.
+    fn submit_one(&self, index: usize) -> Result<()> {
+        let mut encoder = self.gpu.device().create_command_encoder(&Default::default());
+        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+        for command in &self.commands[index] {
+            command.encode(&mut pass);
+        }
+        drop(pass);
+        self.gpu.queue().submit([encoder.finish()]);
+        self.gpu.check()
     }
 
     fn submit(&self, graph: &Graph, options: &ExecutorOptions, staged: Option<(Value, usize)>) -> Result<Submitted> {

@@ -1,7 +1,7 @@
 //! A graph on the CPU device: f32, memory shared by the plan's slots.
 
 use super::{CpuIo, Graph, Inputs, Outputs, Plan, Source};
-use crate::{Error, Result, Tensor};
+use crate::{Error, Result, Tensor, memory};
 
 /// Memory of a graph on the CPU: one block for each slot and for each persistent value.
 #[derive(Debug)]
@@ -17,12 +17,10 @@ pub(super) struct Host {
 /// # Errors
 /// Where it is refused.
 pub(super) fn reserve(device: &str, bytes: u64) -> Result<()> {
-    let mut probe = Vec::<u8>::new();
-    let granted = usize::try_from(bytes).is_ok_and(|bytes| probe.try_reserve_exact(bytes).is_ok());
-    match granted {
-        true => Ok(()),
-        false => Err(Error::OutOfMemory { device: device.to_owned(), what: "the graph".to_owned(), bytes }),
-    }
+    memory::room("the graph", bytes).map_err(|_| {
+        let (device, what) = (device.to_owned(), "the graph".to_owned());
+        Error::OutOfMemory { device, what, bytes }
+    })
 }
 
 impl Host {
@@ -32,15 +30,15 @@ impl Host {
     /// Where the system does not grant as much memory as the plan needs.
     pub(super) fn new(graph: &Graph, plan: &Plan) -> Result<Self> {
         reserve("cpu", plan.peak().saturating_add(plan.persistent))?;
-        let words = |bytes: u64| vec![0_u32; usize::try_from(bytes / 4).unwrap_or(usize::MAX)];
-        let mut blocks: Vec<_> = plan.slots.iter().map(|&bytes| words(bytes)).collect();
+        let words = |bytes: u64| memory::zeroed("a value", usize::try_from(bytes / 4).unwrap_or(usize::MAX));
+        let mut blocks = plan.slots.iter().map(|&bytes| words(bytes)).collect::<Result<Vec<Vec<u32>>>>()?;
         let mut block = Vec::with_capacity(graph.values.len());
         for (info, temporary) in graph.values.iter().zip(&plan.value) {
             block.push(match (temporary, &info.source) {
                 (Some(index), _) => Some(plan.assignment[*index]),
                 (None, Source::Constant(_)) => None,
                 (None, _) => {
-                    blocks.push(words(info.desc.bytes()));
+                    blocks.push(words(info.desc.bytes())?);
                     Some(blocks.len() - 1)
                 }
             });
@@ -54,11 +52,12 @@ impl Host {
         }
     }
 
-    pub(super) fn read(&self, graph: &Graph, index: usize) -> Tensor {
-        Tensor::from_words(graph.values[index].desc.clone(), self.words(graph, index).to_vec())
+    pub(super) fn read(&self, graph: &Graph, index: usize) -> Result<Tensor> {
+        let words = memory::copied("a value to read", self.words(graph, index))?;
+        Ok(Tensor::from_words(graph.values[index].desc.clone(), words))
     }
 
-    fn words<'a>(&'a self, graph: &'a Graph, index: usize) -> &'a [u32] {
+    pub(super) fn words<'a>(&'a self, graph: &'a Graph, index: usize) -> &'a [u32] {
         let info = &graph.values[index];
         match (&info.source, self.block[index]) {
             (Source::Constant(constant), _) => constant.tensor().words(),
@@ -67,7 +66,8 @@ impl Host {
         }
     }
 
-    pub(super) fn run_node(&mut self, graph: &Graph, index: usize) {
+    pub(super) fn run_node(&mut self, graph: &Graph, index: usize) -> Result<()> {
+        crate::cpu::threads::ready();
         let node = &graph.nodes[index];
         let updated: Vec<_> = node.op.updates().iter().filter_map(|&position| node.inputs[position]).collect();
         // What is written leaves the memory for the time of the op, so that the rest can be read.
@@ -88,11 +88,12 @@ impl Host {
             taken.iter_mut().zip(&written).map(|(words, value)| &mut words[..graph.values[value.index()].desc.len()]);
         let outputs = Outputs(slices.by_ref().take(node.outputs.len()).collect());
         let updates = Outputs(slices.collect());
-        node.op.run(&node.shapes, &mut CpuIo { inputs, outputs, updates });
+        let outcome = node.op.run(&node.shapes, &mut CpuIo { inputs, outputs, updates });
         for (words, value) in taken.into_iter().zip(written) {
             if let Some(block) = self.block[value.index()] {
                 self.blocks[block] = words;
             }
         }
+        outcome
     }
 }

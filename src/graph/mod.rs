@@ -48,6 +48,23 @@ pub struct Shapes {
 }
 
 impl Shapes {
+    /// The shapes of a call of `op`: the one place that every call comes through, so no op has to count its inputs.
+    ///
+    /// # Errors
+    /// Where the op has another number of inputs, or refuses them.
+    pub(crate) fn of(op: &dyn Op, inputs: &[Option<&Desc>]) -> Result<Self> {
+        let names = op.inputs();
+        if inputs.len() != names.len() {
+            let expected = format!("{} ({}), `None` for an absent one", names.len(), names.join(", "));
+            return Err(Error::shape(op.name(), "the number of inputs", inputs.len().to_string(), expected));
+        }
+        let outputs = op.infer(inputs)?;
+        let inputs = inputs.iter().map(|desc| desc.cloned()).collect();
+        let mut shapes = Self { inputs, outputs, scratch: Vec::new() };
+        shapes.scratch = op.scratch(&shapes);
+        Ok(shapes)
+    }
+
     /// The shape of a required input; `infer` has seen to it that it is there.
     pub(crate) fn input(&self, index: usize) -> &Desc {
         self.inputs[index].as_ref().expect("infer requires this input")
@@ -77,7 +94,10 @@ pub trait Op: std::fmt::Debug + Send + Sync {
     /// Its name in `drdiff verify`, `bench` and `op`.
     fn name(&self) -> &'static str;
 
-    /// Checks the inputs and says what the outputs are.
+    /// Names of its inputs, one for each position. A call gives as many values, `None` where an optional one is absent.
+    fn inputs(&self) -> &'static [&'static str];
+
+    /// Checks the inputs, as many as [`Op::inputs`] has names, and says what the outputs are.
     ///
     /// # Errors
     /// Where a shape, type or setting does not fit.
@@ -100,7 +120,10 @@ pub trait Op: std::fmt::Debug + Send + Sync {
     fn encode(&self, recorder: &mut Recorder<'_>, shapes: &Shapes, io: &Bindings) -> Result<()>;
 
     /// Computes on the CPU, in f32.
-    fn run(&self, shapes: &Shapes, io: &mut CpuIo<'_>);
+    ///
+    /// # Errors
+    /// Where working memory is refused; what was being written is then of no use.
+    fn run(&self, shapes: &Shapes, io: &mut CpuIo<'_>) -> Result<()>;
 
     /// Computes with the f64 reference: one entry for each output, then one for each update.
     fn evaluate(&self, shapes: &Shapes, io: &OracleIo<'_>) -> Vec<OracleData>;
@@ -236,11 +259,13 @@ impl Graph {
         inputs: &[Option<Value>],
         into: &[Option<Value>],
     ) -> Result<Vec<Value>> {
+        let strange = inputs.iter().chain(into).flatten().find(|value| value.index() >= self.values.len());
+        if strange.is_some() {
+            return Err(Error::shape(op.name(), "a value", "of another graph", "a value of this graph"));
+        }
         let descs: Vec<Option<&Desc>> = inputs.iter().map(|value| value.map(|value| self.desc(value))).collect();
-        let outputs = op.infer(&descs)?;
-        let mut shapes =
-            Shapes { inputs: descs.into_iter().map(|desc| desc.cloned()).collect(), outputs, scratch: Vec::new() };
-        shapes.scratch = op.scratch(&shapes);
+        let shapes = Shapes::of(&*op, &descs)?;
+        self.check_written(&*op, inputs, into, shapes.outputs.len())?;
         let index = self.nodes.len();
         let mut values = Vec::with_capacity(shapes.outputs.len());
         for (position, desc) in shapes.outputs.iter().enumerate() {
@@ -263,6 +288,41 @@ impl Graph {
         }
         self.nodes.push(Node { op, inputs: inputs.to_vec(), outputs: values.clone(), shapes });
         Ok(values)
+    }
+
+    /// What an op writes it must not read as well, and a constant nobody may write.
+    fn check_written(
+        &self,
+        op: &dyn Op,
+        inputs: &[Option<Value>],
+        into: &[Option<Value>],
+        outputs: usize,
+    ) -> Result<()> {
+        if into.len() > outputs {
+            let found = into.len().to_string();
+            return Err(Error::shape(
+                op.name(),
+                "the number of states for outputs",
+                found,
+                format!("at most {outputs}"),
+            ));
+        }
+        let updated = op.updates().iter().filter_map(|&position| inputs.get(position).copied().flatten());
+        if let Some(value) = updated.clone().find(|v| matches!(self.values[v.index()].source, Source::Constant(_))) {
+            let found = format!("a constant, {}", self.desc(value));
+            return Err(Error::shape(op.name(), "an input that is updated", found, "a state"));
+        }
+        let written: Vec<Value> = updated.chain(into.iter().copied().flatten()).collect();
+        let read = inputs.iter().enumerate().filter(|(position, _)| !op.updates().contains(position));
+        let mut used: Vec<Value> = read.filter_map(|(_, value)| *value).collect();
+        for value in written {
+            if used.contains(&value) {
+                let found = format!("used twice, {}", self.desc(value));
+                return Err(Error::shape(op.name(), "a value that is written", found, "one place for it in the call"));
+            }
+            used.push(value);
+        }
+        Ok(())
     }
 
     /// Makes `value` readable after a run.
@@ -299,9 +359,68 @@ impl Graph {
         self.nodes.iter().map(|node| (node.op.name(), node.outputs.as_slice()))
     }
 
+    /// What a value is, for messages: which output or input of which op, and its type and shape.
+    pub(crate) fn label(&self, index: usize) -> String {
+        let (value, desc) = (Value(index as u32), &self.values[index].desc);
+        if let Source::Op(node) = self.values[index].source {
+            let node = &self.nodes[node];
+            let output = node.outputs.iter().position(|&output| output == value).unwrap_or(0);
+            return format!("output {output} of {}, {desc}", node.op.name());
+        }
+        let reader = self.nodes.iter().find_map(|node| {
+            let input = node.inputs.iter().position(|&input| input == Some(value))?;
+            Some(format!("`{}` of {}, {desc}", node.op.inputs()[input], node.op.name()))
+        });
+        reader.unwrap_or_else(|| format!("a state that no op reads, {desc}"))
+    }
+
     fn value(&mut self, desc: Desc, source: Source) -> Value {
         let value = Value(self.values.len() as u32);
         self.values.push(ValueInfo { desc, source, kept: false });
         value
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::{Linear, SolverStep, StepRow};
+
+    fn refusal(outcome: Result<Vec<Value>>) -> String {
+        outcome.expect_err("refused").to_string()
+    }
+
+    #[test]
+    fn what_is_written_has_one_place() {
+        let mut graph = Graph::new();
+        let mut state = |desc: Desc| Some(graph.state(desc));
+        let (z, x0, history, prediction) = {
+            let mut rows = || state(Desc::f32([1, 2, 3]));
+            (rows(), rows(), rows(), rows())
+        };
+        let (info, absorb, step) = (state(Desc::u32([1, 2])), state(Desc::f32([3])), state(Desc::f32([StepRow::LEN])));
+        let op = || SolverStep { anchors: 0 };
+        let call = |z, x0| [z, x0, history, info, absorb, prediction, None, None, step];
+        graph.push(op(), &call(z, x0)).unwrap();
+        assert!(refusal(graph.push(op(), &call(z, z))).contains("used twice"));
+        assert!(refusal(graph.push(op(), &call(history, x0))).contains("used twice"));
+        let constant = graph.constant(&Constant::new(Tensor::zeros(Desc::f32([1, 2, 3])).unwrap()));
+        assert!(refusal(graph.push(op(), &call(Some(constant), x0))).contains("a constant"));
+
+        let x = graph.state(Desc::f32([3, 3]));
+        let inputs = [Some(x), Some(x), None, None, None];
+        assert!(refusal(graph.push_into(Linear::default(), &inputs, &[Some(x)])).contains("used twice"));
+        assert!(refusal(graph.push_into(Linear::default(), &inputs, &[None, None])).contains("at most 1"));
+        let mut other = Graph::new();
+        assert!(refusal(other.push(Linear::default(), &inputs)).contains("another graph"));
+    }
+
+    #[test]
+    fn a_value_is_named_by_its_op() {
+        let mut graph = Graph::new();
+        let (x, weight) = (graph.state(Desc::f32([2, 3])), graph.state(Desc::f32([4, 3])));
+        let y = graph.push1(Linear::default(), &[Some(x), Some(weight), None, None, None]).unwrap();
+        assert_eq!(graph.label(weight.index()), "`weight` of linear, f32 [4, 3]");
+        assert_eq!(graph.label(y.index()), "output 0 of linear, f32 [2, 4]");
     }
 }

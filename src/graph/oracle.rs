@@ -1,8 +1,8 @@
 //! A graph in the f64 reference.
 
 use super::host::reserve;
-use super::{Graph, InputsF64, OracleData, OracleIo, Source};
-use crate::{DType, Data, Desc, Result, Tensor};
+use super::{Graph, InputsF64, Node, OracleData, OracleIo, Source, Value};
+use crate::{DType, Data, Desc, Result, Tensor, memory};
 
 /// Values of a graph in f64, all of them kept.
 #[derive(Debug)]
@@ -10,19 +10,31 @@ pub(super) struct Oracle {
     values: Vec<OracleData>,
 }
 
-pub(crate) fn widen(tensor: &Tensor) -> OracleData {
-    match tensor.data() {
-        Data::F32(data) => OracleData::F64(data.iter().map(|&x| f64::from(x)).collect()),
-        Data::U32(data) => OracleData::U32(data.clone()),
-    }
+/// What a value's memory is called where it is refused.
+const VALUE: &str = "a value of the reference";
+
+pub(crate) fn widen(tensor: &Tensor) -> Result<OracleData> {
+    Ok(match tensor.data() {
+        Data::F32(data) => OracleData::F64(memory::collected(VALUE, data.iter().map(|&x| f64::from(x)))?),
+        Data::U32(data) => OracleData::U32(memory::copied(VALUE, data)?),
+    })
 }
 
-fn narrow(desc: &Desc, data: &OracleData) -> Tensor {
+fn narrow(desc: &Desc, data: &OracleData) -> Result<Tensor> {
     let words = match data {
-        OracleData::F64(data) => data.iter().map(|&x| (x as f32).to_bits()).collect(),
-        OracleData::U32(data) => data.clone(),
+        OracleData::F64(data) => memory::collected(VALUE, data.iter().map(|&x| (x as f32).to_bits()))?,
+        OracleData::U32(data) => memory::copied(VALUE, data)?,
     };
-    Tensor::from_words(desc.clone(), words)
+    Ok(Tensor::from_words(desc.clone(), words))
+}
+
+/// Sees that the reference gets its memory for an op: its plain loops end the process where it is refused. None holds
+/// more than four times what it writes, while vectors grow, and a few vectors as long as an input has rows.
+fn room_for(graph: &Graph, node: &Node, targets: &[Value]) -> Result<()> {
+    let written = targets.iter().map(|&value| graph.desc(value).len() as u64).sum::<u64>();
+    let rows = node.shapes.inputs.iter().flatten().map(|desc| desc.rows() as u64).max().unwrap_or(0);
+    let words = written.saturating_add(rows).saturating_mul(4);
+    memory::room("the reference", words.saturating_mul(8))
 }
 
 impl Oracle {
@@ -35,18 +47,19 @@ impl Oracle {
         reserve("reference", bytes.saturating_mul(2))?;
         let values = graph.values.iter().map(|info| match (&info.source, info.desc.dtype) {
             (Source::Constant(constant), _) => widen(constant.tensor()),
-            (Source::State, DType::F32) => OracleData::F64(vec![0.0; info.desc.len()]),
-            (Source::State, DType::U32) => OracleData::U32(vec![0; info.desc.len()]),
-            (Source::Op(_), _) => OracleData::F64(Vec::new()),
+            (Source::State, DType::F32) => Ok(OracleData::F64(memory::zeroed(VALUE, info.desc.len())?)),
+            (Source::State, DType::U32) => Ok(OracleData::U32(memory::zeroed(VALUE, info.desc.len())?)),
+            (Source::Op(_), _) => Ok(OracleData::F64(Vec::new())),
         });
-        Ok(Self { values: values.collect() })
+        Ok(Self { values: values.collect::<Result<_>>()? })
     }
 
-    pub(super) fn write(&mut self, index: usize, tensor: &Tensor) {
-        self.values[index] = widen(tensor);
+    pub(super) fn write(&mut self, index: usize, tensor: &Tensor) -> Result<()> {
+        self.values[index] = widen(tensor)?;
+        Ok(())
     }
 
-    pub(super) fn read(&self, graph: &Graph, index: usize) -> Tensor {
+    pub(super) fn read(&self, graph: &Graph, index: usize) -> Result<Tensor> {
         narrow(&graph.values[index].desc, &self.values[index])
     }
 
@@ -54,15 +67,17 @@ impl Oracle {
         &self.values[index]
     }
 
-    pub(super) fn run_node(&mut self, graph: &Graph, index: usize) {
+    pub(super) fn run_node(&mut self, graph: &Graph, index: usize) -> Result<()> {
         let node = &graph.nodes[index];
+        let updates = node.op.updates().iter().filter_map(|&position| node.inputs[position]);
+        let targets: Vec<_> = node.outputs.iter().copied().chain(updates).collect();
+        room_for(graph, node, &targets)?;
         let inputs = node.inputs.iter().map(|value| value.map(|value| &self.values[value.index()]));
         let io = OracleIo { inputs: InputsF64(inputs.collect()) };
         let results = node.op.evaluate(&node.shapes, &io);
-        let updates = node.op.updates().iter().filter_map(|&position| node.inputs[position]);
-        let targets: Vec<_> = node.outputs.iter().copied().chain(updates).collect();
         for (value, data) in targets.into_iter().zip(results) {
             self.values[value.index()] = data;
         }
+        Ok(())
     }
 }

@@ -39,10 +39,7 @@ impl RecordedOp {
     /// Where the shapes do not suit the op, a buffer is missing or too small, or the driver refuses a kernel.
     pub fn new(gpu: &Gpu, op: &dyn Op, inputs: &[Option<(Desc, Binding)>], outputs: &[Binding]) -> Result<Self> {
         let descs: Vec<_> = inputs.iter().map(|input| input.as_ref().map(|(desc, _)| desc)).collect();
-        let out = op.infer(&descs)?;
-        let owned = descs.iter().map(|desc| desc.cloned()).collect();
-        let mut shapes = Shapes { inputs: owned, outputs: out, scratch: Vec::new() };
-        shapes.scratch = op.scratch(&shapes);
+        let shapes = Shapes::of(op, &descs)?;
         if outputs.len() != shapes.outputs.len() {
             let expected = shapes.outputs.len().to_string();
             return Err(Error::shape(op.name(), "the number of outputs", outputs.len().to_string(), expected));

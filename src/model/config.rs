@@ -5,8 +5,9 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::sharpening::{EMPHASES, TEMPERATURES};
-use super::{Sharpening, langflow};
-use crate::ops::Pattern;
+use super::{Sharpening, json, langflow};
+use crate::ops::attention::MAX_HEAD_DIM;
+use crate::ops::{Experts, Pattern, SegmentMean, norm, rope, time_embedding};
 use crate::schedule::Schedule;
 use crate::{Error, Result};
 
@@ -73,20 +74,58 @@ fn unchanged() -> f32 {
 
 /// The attention pattern up to a length.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "LevelFields", into = "LevelFields")]
 pub struct Level {
     /// Text positions up to which it is used.
     pub max_length: usize,
     /// Dense or sparse.
     pub pattern: PatternName,
-    /// Half-window of the sparse pattern.
-    #[serde(default)]
+    /// Half-window of the sparse pattern; 0 where dense.
     pub window: usize,
-    /// Dilations (r, k) of the sparse pattern.
-    #[serde(default)]
+    /// Dilations (r, k) of the sparse pattern; none where dense.
     pub dilations: Vec<(usize, usize)>,
     /// Anchor rows ahead of the text; the globals of the sparse pattern.
     pub anchors: usize,
+}
+
+/// A level as files spell it: only the sparse pattern has a window, and it must say which.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LevelFields {
+    max_length: usize,
+    pattern: PatternName,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    window: Option<usize>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    dilations: Option<Vec<(usize, usize)>>,
+    anchors: usize,
+}
+
+impl TryFrom<LevelFields> for Level {
+    type Error = String;
+
+    fn try_from(fields: LevelFields) -> std::result::Result<Self, String> {
+        let LevelFields { max_length, pattern, window, dilations, anchors } = fields;
+        let window = match (pattern, window, &dilations) {
+            (PatternName::Hsa, Some(window), _) => window,
+            (PatternName::Hsa, None, _) => {
+                return Err("an `hsa` level without `window`, expected its half-window".into());
+            }
+            (PatternName::Dense, None, None) => 0,
+            (PatternName::Dense, ..) => {
+                return Err("a `dense` level with `window` or `dilations`, expected them at `hsa` alone".into());
+            }
+        };
+        Ok(Self { max_length, pattern, window, dilations: dilations.unwrap_or_default(), anchors })
+    }
+}
+
+impl From<Level> for LevelFields {
+    fn from(level: Level) -> Self {
+        let Level { max_length, pattern, window, dilations, anchors } = level;
+        let sparse = pattern == PatternName::Hsa;
+        Self { max_length, pattern, window: sparse.then_some(window), dilations: sparse.then_some(dilations), anchors }
+    }
 }
 
 /// Kinds of pattern.
@@ -125,12 +164,7 @@ impl Config {
     /// # Errors
     /// Where it cannot be read, is no such JSON, or contradicts itself.
     pub fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(|source| Error::File {
-            path: path.to_owned(),
-            doing: "read",
-            source,
-        })?;
-        let config = Self::parse(&text).map_err(|problem| Error::format(path, problem))?;
+        let config = Self::parse(path, &json::text(path)?)?;
         match config.contradiction() {
             None => Ok(config),
             Some(problem) => Err(Error::format(path, problem)),
@@ -138,30 +172,24 @@ impl Config {
     }
 
     /// The configuration that a file's text stands for, by the format it names.
-    fn parse(text: &str) -> std::result::Result<Self, String> {
+    fn parse(path: &Path, text: &str) -> Result<Self> {
         #[derive(Deserialize)]
         struct Named {
-            format: Option<String>,
-            model_type: Option<String>,
+            format: Option<serde_json::Value>,
+            model_type: Option<serde_json::Value>,
         }
-        let named: Named = serde_json::from_str(text).map_err(|e| format!("not a configuration of a model ({e})"))?;
-        match (named.format.as_deref(), named.model_type.as_deref()) {
-            (Some(_), _) => serde_json::from_str(text),
-            (None, Some(langflow::FORMAT)) => langflow::config(text),
+        let named: Named = json::parse(path, text, "a configuration of a model")?;
+        match (named.format, named.model_type) {
+            (None, Some(model)) if model == langflow::FORMAT => langflow::config(path, text),
             (None, Some(other)) => {
-                return Err(format!("`model_type` is `{other}`, expected `{}`", langflow::FORMAT));
+                let problem = format!("is of `model_type` {other}, expected `{}`", langflow::FORMAT);
+                Err(Error::format(path, problem))
             }
-            (None, None) => {
-                let expected = format!("`format: {FORMAT}` or `model_type: {}`", langflow::FORMAT);
-                return Err(format!("says neither `format` nor `model_type`, expected {expected}"));
-            }
+            _ => json::parse(path, text, "a configuration of a drdiff model"),
         }
-        .map_err(|e| {
-            format!("not a configuration of a {} model ({e})", named.format.map_or(langflow::FORMAT, |_| "drdiff"))
-        })
     }
 
-    /// Whether the network was trained with given text in its input; if not, a prompt is kept on its own noising path.
+    /// Whether the network was trained with given text in its input; if not, what it writes may not follow from a prompt.
     pub fn trained_for_prompts(&self) -> bool {
         self.langflow.is_none()
     }
@@ -254,25 +282,13 @@ impl Config {
         if !EMPHASES.contains(&self.emphasis) {
             return Some(format!("`emphasis` is {}, expected 0 to 4", self.emphasis));
         }
-        if !self.model_dim.is_multiple_of(self.heads) || self.head_dim() > 256 {
+        if !self.model_dim.is_multiple_of(self.heads) || self.head_dim() > MAX_HEAD_DIM {
             let (d, h) = (self.model_dim, self.heads);
-            return Some(format!("`model_dim` {d} and `heads` {h}: expected whole heads of at most 256 channels"));
+            let expected = format!("expected whole heads of at most {MAX_HEAD_DIM} channels");
+            return Some(format!("`model_dim` {d} and `heads` {h}: {expected}"));
         }
-        if !self.rotary_dim.is_multiple_of(2) || self.rotary_dim > self.head_dim() {
-            let (r, d) = (self.rotary_dim, self.head_dim());
-            return Some(format!("`rotary_dim` is {r}, expected an even number of at most the {d} channels of a head"));
-        }
-        let (time, place) = (self.time_dim, self.place_dim);
-        let even =
-            |size: usize, range: std::ops::RangeInclusive<usize>| range.contains(&size) && size.is_multiple_of(2);
-        if own && !(even(time, 4..=1 << 16) && even(place, 2..=64)) {
-            return Some(format!("`time_dim` is {time}, `place_dim` {place}: expected even, 4 to 65536 and 2 to 64"));
-        }
-        if self.expert_widths.is_empty() || self.top_k > self.expert_widths.len() || self.expert_widths.len() > 256 {
-            let (k, e) = (self.top_k, self.expert_widths.len());
-            return Some(format!(
-                "`top_k` is {k} of {e} `expert_widths`, expected at most as many, and 1 to 256 experts"
-            ));
+        if own && !((2..=64).contains(&self.place_dim) && self.place_dim.is_multiple_of(2)) {
+            return Some(format!("`place_dim` is {}, expected an even number from 2 to 64", self.place_dim));
         }
         if self.expert_widths.iter().any(|&width| width > 1 << 20) {
             return Some(format!("`expert_widths` must be at most {}", 1 << 20));
@@ -280,9 +296,24 @@ impl Config {
         if self.eos_token as usize >= self.vocab_size {
             return Some(format!("`eos_token` is {}, outside the {} tokens", self.eos_token, self.vocab_size));
         }
-        let eps_and_base = self.norm_eps > 0.0 && self.norm_eps < 1.0 && self.rope_base > 1.0;
-        if !(eps_and_base && self.rope_base.is_finite()) {
-            return Some("`norm_eps` must be in (0, 1) and `rope_base` above 1".to_owned());
+        if !(self.rope_base > 1.0 && self.rope_base.is_finite()) {
+            return Some(format!("`rope_base` is {}, expected a number above 1", self.rope_base));
+        }
+        if self.norm_eps >= 1.0 {
+            return Some(format!("`norm_eps` is {:e}, expected a number below 1", self.norm_eps));
+        }
+        // What the ops would refuse once a graph is built.
+        let experts = Experts { top_k: self.top_k, widths: self.expert_widths.clone(), gate_offset: 0 };
+        let refusal = [
+            ("norm_eps", norm::check_eps(self.norm_eps)),
+            ("rotary_dim", rope::check_dim(self.rotary_dim, self.head_dim())),
+            ("time_dim", time_embedding::check_dim(self.time_dim)),
+            ("expert_widths", experts.check().map(|_| ())),
+        ];
+        for (field, outcome) in refusal {
+            if let Err(error) = outcome {
+                return Some(format!("`{field}`: {error}"));
+            }
         }
         self.schedule_contradiction().or_else(|| self.level_contradiction())
     }
@@ -296,11 +327,15 @@ impl Config {
         }
         let table = &self.budget.lambda;
         let ordered = table.windows(2).all(|pair| pair[0].0 < pair[1].0 && pair[0].1 > pair[1].1);
-        let finite = table.iter().all(|(budget, lambda)| (0.0..=1.0).contains(budget) && lambda.is_finite());
-        if table.is_empty() || !ordered || !finite || !(0.0..=1.0).contains(&self.budget.default) {
+        let finite = table.iter().all(|(budget, lambda)| (0.0..=1.0).contains(budget) && (*lambda as f32).is_finite());
+        if table.is_empty() || !ordered || !finite {
             return Some(
                 "`budget.lambda` must be pairs of rising budgets in [0, 1] and falling finite lambdas".to_owned(),
             );
+        }
+        let default = self.budget.default;
+        if !(default > 0.0 && default <= 1.0) {
+            return Some(format!("`budget.default` is {default}, expected a number above 0 and at most 1"));
         }
         None
     }
@@ -315,8 +350,14 @@ impl Config {
             if !(fewest..=4096).contains(&level.anchors) || level.max_length > 1 << 24 {
                 return Some(format!("level {index} must have 1 to 4096 anchors and at most {} positions", 1 << 24));
             }
-            if level.dilations.len() > 16 || level.dilations.iter().any(|&(r, _)| r == 0) {
-                return Some(format!("the dilations (r, k) of level {index} must be at most 16, with r at least 1"));
+            let positions = level.anchors + level.max_length;
+            let segments = |()| match level.anchors {
+                0 => Ok(()),
+                anchors => SegmentMean { anchors }.check(positions),
+            };
+            let refusal = level.pattern().check().and_then(segments);
+            if let Err(error) = refusal {
+                return Some(format!("level {index}: {error}"));
             }
         }
         None

@@ -4,8 +4,8 @@ use std::ops::Range;
 use std::path::Path;
 
 use super::Vocabulary;
-use super::weights::read_whole;
-use crate::{Error, Result};
+use super::files::read_text;
+use crate::{Error, Result, memory};
 
 /// Documents one behind the other, each with an end of text behind it.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,16 +17,12 @@ pub struct Corpus {
 }
 
 impl Corpus {
-    /// Reads a UTF-8 file, each line that is not empty a document.
+    /// Reads a UTF-8 file, each line that is not empty a document; a byte-order mark in front is no text.
     ///
     /// # Errors
     /// Where it cannot be read, is not UTF-8, or has no text in it.
     pub fn read(path: &Path, vocabulary: &Vocabulary) -> Result<Self> {
-        let text = String::from_utf8(read_whole(path)?).map_err(|source| {
-            let byte = source.utf8_error().valid_up_to();
-            Error::format(path, format!("not UTF-8 at byte {byte}, expected UTF-8 text"))
-        })?;
-        let corpus = Self::new(&text, vocabulary)?;
+        let corpus = Self::new(&read_text(path)?, vocabulary)?;
         match corpus.tokens.is_empty() {
             true => Err(Error::format(path, "holds no text, expected at least one line that is not empty")),
             false => Ok(corpus),
@@ -41,8 +37,8 @@ impl Corpus {
         let mut corpus = Self { tokens: Vec::new(), bytes: Vec::new(), documents: 0 };
         for line in text.lines().filter(|line| !line.is_empty()) {
             let (tokens, bytes) = vocabulary.document(line)?;
-            corpus.tokens.extend(tokens);
-            corpus.bytes.extend(bytes);
+            memory::extend("the tokens of the text", &mut corpus.tokens, tokens)?;
+            memory::extend("the bytes of the tokens", &mut corpus.bytes, bytes)?;
             corpus.documents += 1;
         }
         Ok(corpus)
@@ -85,7 +81,7 @@ impl Corpus {
         };
         // The middles of `count` equal parts.
         let places = (0..count).map(|i| (2 * i + 1) * all / (2 * count));
-        Ok(places.map(|place| place * length..len.min((place + 1) * length)).collect())
+        memory::collected("the windows", places.map(|place| place * length..len.min((place + 1) * length)))
     }
 }
 

@@ -4,7 +4,7 @@ use super::schedule::{evaluation, step_rows};
 use super::state::Sequence;
 use super::{Config, Denoiser, DenoiserShape, Handles, Sampler, Sharpening, Weights};
 use crate::graph::{Executor, Value};
-use crate::ops::StepRow;
+use crate::ops::{FiniteCheck, StepRow};
 use crate::{Desc, Device, Error, Result, Tensor};
 
 /// What is denoised.
@@ -57,7 +57,7 @@ pub fn denoise(
         for row in &rows {
             run.step(row)?;
         }
-        return run.result(true);
+        return run.result(rows.len(), true);
     };
     // A graph has one gamma, so each sequence is a run of its own.
     let mut run = Run::new(config, weights, false, [1, positions], device)?;
@@ -67,8 +67,8 @@ pub fn denoise(
         let of = |tensor: &Tensor| tensor.words()[b * size..][..size].to_vec();
         let last = input.last.as_ref().map(of).unwrap_or_default();
         run.start((config, weights), &of(&input.z), &last, sampler.seed)?;
-        run.step(&evaluation(f64::from(gamma)))?;
-        parts.push(run.result(false)?);
+        run.step(&StepRow { evaluation: 1.0, ..evaluation(f64::from(gamma)) })?;
+        parts.push(run.result(1, false)?);
     }
     let join = |part: fn(&Denoised) -> &Tensor| {
         let words = parts.iter().flat_map(|one| part(one).words()).copied().collect();
@@ -158,8 +158,15 @@ impl Run {
         self.executor.wait()
     }
 
-    fn result(&self, with_state: bool) -> Result<Denoised> {
+    /// What the last of `steps` evaluations gave.
+    fn result(&self, steps: usize, with_state: bool) -> Result<Denoised> {
         let handles = &self.handles;
+        let report = self.executor.read(handles.report)?;
+        if report.words() != FiniteCheck::START {
+            let of = self.shape.batch * self.shape.rows();
+            let (step, positions) = (report.words()[0] as usize, report.words()[1] as usize);
+            return Err(Error::NotFinite { step, steps, positions, of, op: None });
+        }
         Ok(Denoised {
             x0: self.text(handles.x0)?,
             entropy: self.text(handles.difficulty)?,

@@ -4,10 +4,10 @@ use super::weights::{Architecture, DrDiff, LayerWeights};
 use super::{Config, Level, Model, Sharpening, Weights, langflow};
 use crate::graph::{Constant, Graph, Value};
 use crate::ops::{
-    Activation, Attention, BayesQuery, Embedding, Experts, Linear, Norm, NormKind, Rope, Router, SegmentMean,
-    SolverStep, StepRow, TimeEmbedding, VocabExpectation, time_frequencies,
+    Activation, Attention, BayesQuery, Embedding, Experts, FiniteCheck, Linear, Norm, NormKind, Rope, Router,
+    SegmentMean, SolverStep, StepRow, TimeEmbedding, VocabExpectation, time_frequencies,
 };
-use crate::{Desc, Result, Tensor};
+use crate::{Desc, Result, Tensor, memory};
 
 /// What shapes a graph.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,6 +64,8 @@ pub struct Handles {
     pub step: Value,
     /// u32 `[B, R]`: the most probable token.
     pub token: Value,
+    /// u32 `[2]`: whether every row was finite so far, see [`FiniteCheck`].
+    pub report: Value,
     /// `[B, R, D]`, with `inspect`.
     pub hidden: Value,
     /// `[B, R, De]` (anchor rows count), with `inspect`.
@@ -136,6 +138,7 @@ impl Denoiser {
         let cost_bias = g.state(Desc::f32([config.expert_widths.len()]));
         let seeds = g.state(Desc::u32([batch, 2]));
         let step = g.state(StepRow::desc());
+        let report = g.state(Desc::u32([2]));
 
         let states = States { z, x0, difficulty, flag, place, rope, globals, lengths, cost_bias, step };
         let head = match &w.architecture {
@@ -151,8 +154,8 @@ impl Denoiser {
         };
         let inputs = [Some(input), Some(unembed), Some(embedding), query];
         let outputs = g.push_into(VocabExpectation, &inputs, &[Some(x0), None, Some(difficulty), None])?;
-        let token = outputs[3];
-        // Without anchors it holds the embeddings of given rows.
+        let (lse, token) = (outputs[1], outputs[3]);
+        // Without anchors it is never read.
         let anchor_prediction = anchor_prediction.unwrap_or_else(|| state(g));
         let anchors = shape.level.anchors;
         let mean = match shape.guidance {
@@ -162,6 +165,8 @@ impl Denoiser {
         let state = [z, x0, history, info, absorb, anchor_prediction].map(Some);
         let inputs = [&state[..], &[mean, Some(seeds), Some(step)]].concat();
         g.push(SolverStep { anchors }, &inputs)?;
+        let inputs = [x0, z, lse, difficulty, input, lengths, step, report].map(Some);
+        g.push(FiniteCheck, &inputs)?;
 
         g.keep(token);
         if shape.inspect {
@@ -184,6 +189,7 @@ impl Denoiser {
             seeds,
             step,
             token,
+            report,
             hidden,
             anchor_prediction,
             routing,
@@ -268,7 +274,7 @@ impl<'a> Network<'a> {
         let dim = self.config.model_dim;
         let [own, added] = self.shape.sharpening.modulations(self.weights, dim)?;
         // Spreads one word of the step over a gate.
-        let mut spread = vec![0.0; 2 * dim * StepRow::LEN];
+        let mut spread = memory::zeroed("the sharpened modulation", 2 * dim * StepRow::LEN)?;
         spread.iter_mut().skip(StepRow::SHARPEN).step_by(StepRow::LEN).for_each(|weight| *weight = 1.0);
         let spread = Constant::new(Tensor::f32([2 * dim, StepRow::LEN], spread)?);
         let g = &mut *self.graph;

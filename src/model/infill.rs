@@ -6,8 +6,10 @@ use std::ops::ControlFlow;
 use super::{Corpus, Model, Progress, Prompt, Request, Sampler, SessionOptions};
 use crate::cpu::noise;
 use crate::ops::noise::seed_words;
-use crate::{Error, Result};
+use crate::{Error, Result, memory};
 
+/// What memory is called where it is refused.
+const WHAT: &str = "the windows to fill in";
 /// Longest span hidden at once.
 const LONGEST_SPAN: usize = 8;
 /// Windows sampled as one batch.
@@ -71,7 +73,7 @@ impl Model {
     ///
     /// # Errors
     /// Where settings are outside what is accepted, the text is not of this model's vocabulary, a window does not fit the
-    /// device, `progress` asked to stop, or the device failed.
+    /// device, a prediction was not finite ([`Error::NotFinite`]), `progress` asked to stop, or the device failed.
     pub fn infill(
         &self,
         corpus: &Corpus,
@@ -86,19 +88,22 @@ impl Model {
         }
         let mut windows = corpus.windows(options.length, options.windows)?;
         windows.truncate(options.filled);
-        let windows: Vec<&[u32]> = windows.into_iter().map(|range| &corpus.tokens()[range]).collect();
+        let windows = windows.into_iter().map(|range| &corpus.tokens()[range]);
+        let windows: Vec<&[u32]> = memory::collected(WHAT, windows)?;
         let commonest = commonest(corpus.tokens());
         let mut session = self.session(SessionOptions { length: options.length, ..Default::default() })?;
         let mut infill = Infill { windows: windows.len(), ..Infill::default() };
         for (index, windows) in windows.chunks(BATCH).enumerate() {
             let seed = |b: usize| options.sampler.seed.wrapping_add((index * BATCH + b) as u64);
             let spans = |b: usize, window: &[u32]| spans(window.len(), options.share, seed(b));
-            let hidden: Vec<_> = windows.iter().enumerate().map(|(b, window)| spans(b, window)).collect();
+            let hidden = windows.iter().enumerate().map(|(b, window)| spans(b, window));
+            let hidden = hidden.collect::<Result<Vec<_>>>()?;
             let request = |(b, (window, hidden)): (usize, (&&[u32], &Vec<bool>))| {
                 let given = window.iter().zip(hidden).map(|(&token, &hidden)| (!hidden).then_some(token));
-                Request { prompt: Prompt::tokens(given.collect()), length: None, seed: Some(seed(b)) }
+                let prompt = Prompt::tokens(memory::collected(WHAT, given)?);
+                Ok(Request { prompt, length: None, seed: Some(seed(b)) })
             };
-            let requests: Vec<_> = windows.iter().zip(&hidden).enumerate().map(request).collect();
+            let requests = windows.iter().zip(&hidden).enumerate().map(request).collect::<Result<Vec<_>>>()?;
             let filled = session.generate_batch(&requests, &options.sampler, &mut progress)?;
             for ((window, hidden), filled) in windows.iter().zip(hidden).zip(filled) {
                 let pairs = window.iter().zip(filled.tokens).zip(hidden);
@@ -122,11 +127,11 @@ fn commonest(tokens: &[u32]) -> Option<u32> {
 
 /// Which of `length` positions are hidden: `share` of them to rounding, at least one and never all but where there is
 /// one alone, in spans of 1 to 8 that may touch.
-fn spans(length: usize, share: f64, seed: u64) -> Vec<bool> {
+fn spans(length: usize, share: f64, seed: u64) -> Result<Vec<bool>> {
     // A stream that no noise of a sampler uses.
     let mut words = (0..).flat_map(|block| noise::block(seed_words(seed), u32::MAX, block).0);
     let mut below = |count: usize| ((u64::from(words.next().unwrap_or(0)) * count as u64) >> 32) as usize;
-    let mut hidden = vec![false; length];
+    let mut hidden = memory::zeroed::<bool>(WHAT, length)?;
     let mut left = ((share * length as f64).round() as usize).min(length.saturating_sub(1)).max(1).min(length);
     while left > 0 {
         let span = 1 + below(LONGEST_SPAN.min(left));
@@ -134,7 +139,7 @@ fn spans(length: usize, share: f64, seed: u64) -> Vec<bool> {
         let fresh = hidden[start..start + span].iter_mut().filter(|hidden| !**hidden);
         left -= fresh.map(|hidden| *hidden = true).count();
     }
-    hidden
+    Ok(hidden)
 }
 
 #[cfg(test)]
@@ -145,11 +150,13 @@ mod tests {
     fn spans_hide_the_share() {
         for (length, share, expected) in [(100, 0.3, 30), (10, 0.01, 1), (10, 0.99, 9), (2, 0.5, 1), (1, 0.5, 1)] {
             for seed in 0..20 {
-                assert_eq!(spans(length, share, seed).iter().filter(|hidden| **hidden).count(), expected);
+                let hidden = spans(length, share, seed).unwrap();
+                assert_eq!(hidden.iter().filter(|hidden| **hidden).count(), expected);
             }
         }
-        assert_eq!(spans(64, 0.3, 5), spans(64, 0.3, 5));
-        assert_ne!(spans(64, 0.3, 5), spans(64, 0.3, 6));
+        let spans = |seed| spans(64, 0.3, seed).unwrap();
+        assert_eq!(spans(5), spans(5));
+        assert_ne!(spans(5), spans(6));
     }
 
     #[test]

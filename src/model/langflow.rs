@@ -3,11 +3,13 @@
 //! What differs from our own format is turned round at load: norm weights fold into the modulation, the rotated pairs
 //! (j, j + Dh/2) become neighbours, and the bias of the logits is one more column of the head's input.
 
+use std::path::Path;
+
 use serde::Deserialize;
 
 use super::denoiser::{DenoiserShape, Head, States, linear};
 use super::weights::Files;
-use super::{BudgetConfig, Config, Level, PatternName, Sharpening};
+use super::{BudgetConfig, Config, Level, PatternName, Sharpening, json};
 use crate::graph::{Constant, Graph, Value};
 use crate::ops::{Activation, Attention, Linear, Norm, NormKind, Pattern, Rope, TimeEmbedding};
 use crate::schedule::Schedule;
@@ -95,8 +97,11 @@ mod owt {
 }
 
 /// The configuration that a published `config.json` stands for. Contradictions are left to the caller's checks.
-pub(super) fn config(text: &str) -> std::result::Result<Config, serde_json::Error> {
-    let published: Published = serde_json::from_str(text)?;
+///
+/// # Errors
+/// Where a field has another type.
+pub(super) fn config(path: &Path, text: &str) -> Result<Config> {
+    let published: Published = json::parse(path, text, "a configuration of a LangFlow model")?;
     let dim = published.hidden_size;
     let dense = Level {
         max_length: published.model_length,

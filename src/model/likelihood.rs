@@ -21,14 +21,14 @@ use std::ops::{ControlFlow, Range};
 use rayon::prelude::*;
 
 use super::schedule::evaluation;
-use super::session::Built;
+use super::session::{Built, Run};
 use super::state::Sequence;
 use super::{Corpus, DenoiserShape, Model, SessionOptions, Sharpening};
 use crate::cpu::noise;
 use crate::ops::StepRow;
 use crate::ops::noise::seed_words;
 use crate::schedule::Point;
-use crate::{Error, Result, Tensor};
+use crate::{Error, Result, Tensor, memory};
 
 /// How a bound is estimated.
 #[derive(Clone, Debug, PartialEq)]
@@ -116,7 +116,7 @@ impl Model {
     ///
     /// # Errors
     /// Where settings are outside what is accepted, the text is not of this model's vocabulary, a window does not fit the
-    /// device, `progress` asked to stop, or the device failed.
+    /// device, a prediction was not finite ([`Error::NotFinite`]), `progress` asked to stop, or the device failed.
     pub fn likelihood(
         &self,
         corpus: &Corpus,
@@ -137,7 +137,7 @@ impl Model {
         let ranges = corpus.windows(options.length, options.windows)?;
         let session = SessionOptions { length: options.length, inspect: true, ..Default::default() };
         let mut session = self.session(session)?;
-        let scorer = Scorer::new(self);
+        let scorer = Scorer::new(self)?;
         let batches = ranges.len().div_ceil(options.batch);
         let steps = batches * options.draws;
         let (mut scores, mut step) = (Vec::new(), 0);
@@ -146,10 +146,11 @@ impl Model {
             let windows: Vec<_> = ranges.iter().map(|range| &corpus.tokens()[range.clone()]).collect();
             let built = session.build(scorer.shape(&windows)?)?;
             let mut batch = Batch::start(&scorer, built, windows, seed, lambda)?;
-            let mut score = batch.host_parts();
-            for t in stratified(options.seed, options.draws, index as f64 / batches as f64) {
-                score.draws.push(batch.draw(t, score.draws.len())?);
+            batch.built.run.steps = steps;
+            let mut score = batch.host_parts()?;
+            for t in stratified(options.seed, options.draws, index as f64 / batches as f64)? {
                 step += 1;
+                score.draws.push(batch.draw(t, score.draws.len(), step)?);
                 if progress(step, steps).is_break() && step < steps {
                     return Err(Error::Stopped { step, steps });
                 }
@@ -165,15 +166,16 @@ const TIMES: u32 = u32::MAX;
 
 /// One time in each of `draws` equal parts of `[0, 1]`, at random for each `phase`; as it goes from 0 to 1, each time
 /// goes through its part, up and down, without a jump.
-fn stratified(seed: u64, draws: usize, phase: f64) -> Vec<f64> {
-    let (mut bits, mut normal) = (vec![0; draws], vec![0.0; draws]);
+fn stratified(seed: u64, draws: usize, phase: f64) -> Result<Vec<f64>> {
+    let what = "the times of the draws";
+    let (mut bits, mut normal) = (memory::zeroed(what, draws)?, memory::zeroed(what, draws)?);
     noise::fill(seed_words(seed), TIMES, &mut bits, &mut normal);
     let place = |(j, &word): (usize, &u32)| {
         let start = (f64::from(word) + 0.5) * 2_f64.powi(-32);
         let within = 1.0 - (1.0 - 2.0 * (start + phase).fract()).abs();
         (j as f64 + within) / draws as f64
     };
-    bits.iter().enumerate().map(place).collect()
+    memory::collected(what, bits.iter().enumerate().map(place))
 }
 
 /// A batch at one noise level; pairs are of predictions with nothing to condition on, then conditioned on themselves.
@@ -218,12 +220,13 @@ struct Scorer<'a> {
 }
 
 impl<'a> Scorer<'a> {
-    fn new(model: &'a Model) -> Self {
+    fn new(model: &'a Model) -> Result<Self> {
         let weights = model.weights();
         let [embedding, absorb] = [&weights.embedding, &weights.absorb].map(|w| w.tensor().as_f32().unwrap_or(&[]));
         let dim = model.config().embedding_dim;
-        let transposed = (0..dim).flat_map(|d| embedding.iter().skip(d).step_by(dim).copied()).collect();
-        Self { model, embedding, transposed, absorb, dim }
+        let mut transposed = memory::empty("the transposed embeddings", embedding.len())?;
+        (0..dim).for_each(|d| transposed.extend(embedding.iter().skip(d).step_by(dim)));
+        Ok(Self { model, embedding, transposed, absorb, dim })
     }
 
     fn shape(&self, windows: &[&[u32]]) -> Result<DenoiserShape> {
@@ -256,18 +259,27 @@ impl<'a> Scorer<'a> {
     }
 
     /// `-ln p(token | z)` by Bayes' rule under equal odds.
-    fn reconstruction(&self, token: u32, alpha: f64, sigma: f64, eps: &[f32]) -> f64 {
+    fn reconstruction(&self, token: u32, alpha: f64, sigma: f64, eps: &[f32]) -> Result<f64> {
         let z = self.noised(token, alpha, sigma, eps);
         let vocab = self.embedding.len() / self.dim;
-        let mut logits = vec![0.0; vocab];
+        let mut logits: Vec<f64> = memory::zeroed("the logits of a token", vocab)?;
         for ((z, &m), column) in z.zip(self.absorb).zip(self.transposed.chunks_exact(vocab)) {
             let query = alpha / (sigma * sigma) * (z - (1.0 - alpha) * f64::from(m));
             logits.iter_mut().zip(column).for_each(|(logit, &e)| *logit += query * f64::from(e));
         }
         let most = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let sum: f64 = logits.iter().map(|logit| (logit - most).exp()).sum();
-        most + sum.ln() - logits[token as usize]
+        Ok(most + sum.ln() - logits[token as usize])
     }
+}
+
+/// How noisy all windows of a batch are, and by which noise.
+struct NoiseLevel {
+    alpha: f64,
+    sigma: f64,
+    /// Philox stream of the noise.
+    stream: u32,
+    row: StepRow,
 }
 
 /// Windows on the device.
@@ -287,55 +299,65 @@ impl<'a> Batch<'a> {
         lambda: f64,
     ) -> Result<Self> {
         let (config, weights) = (scorer.model.config(), scorer.model.weights());
-        let Built { shape, handles, executor } = &mut *built;
+        let Built { shape, handles, executor, run } = &mut *built;
         let lengths: Vec<_> = windows.iter().map(|window| window.len()).collect();
-        let sequences: Vec<_> = lengths.iter().map(|&length| Sequence { prompt: vec![None; length], seed }).collect();
+        *run = Run { steps: 0, positions: lengths.iter().map(|length| shape.level.anchors + length).sum() };
+        let unknown = |&length: &usize| memory::filled("the windows", length, None);
+        let sequences = lengths.iter().map(|length| Ok(Sequence { prompt: unknown(length)?, seed }));
+        let sequences = sequences.collect::<Result<Vec<_>>>()?;
         handles.write_layout(executor, shape, config, &lengths, lambda)?;
         handles.write_start(executor, shape, (config, weights), &sequences)?;
         handles.write_held(executor, shape)?;
         Ok(Self { scorer, built, windows, seed })
     }
 
-    /// Each window with its noise, `[N, De]`.
-    fn noise(&self, stream: u32) -> impl Iterator<Item = (&'a [u32], Vec<f32>)> {
-        self.windows.iter().enumerate().map(move |(b, &window)| {
-            let count = window.len() * self.scorer.dim;
-            let (mut bits, mut normal) = (vec![0; count], vec![0.0; count]);
-            noise::fill(seed_words(self.seed.wrapping_add(b as u64)), stream, &mut bits, &mut normal);
-            (window, normal)
-        })
+    /// The noise of window `b`, `[N, De]`.
+    fn noise(&self, b: usize, stream: u32) -> Result<Vec<f32>> {
+        let (what, count) = ("the noise of a window", self.windows[b].len() * self.scorer.dim);
+        let (mut bits, mut normal) = (memory::zeroed(what, count)?, memory::zeroed(what, count)?);
+        noise::fill(seed_words(self.seed.wrapping_add(b as u64)), stream, &mut bits, &mut normal);
+        Ok(normal)
     }
 
     /// The parts that need no network.
-    fn host_parts(&self) -> Score {
+    fn host_parts(&self) -> Result<Score> {
+        crate::cpu::threads::ready();
         let (scorer, schedule) = (self.scorer, &self.scorer.model.config().schedule);
         let Point { alpha, sigma } = Point::at(schedule.gamma(1.0));
         let prior = self.windows.iter().copied().flatten().map(|&token| scorer.prior(token, alpha, sigma)).sum();
         let Point { alpha, sigma } = Point::at(schedule.gamma(0.0));
-        let nats = self.noise(0).flat_map(|(window, eps)| {
-            let rows = window.par_iter().zip(eps.par_chunks_exact(scorer.dim));
-            rows.map(|(&token, eps)| scorer.reconstruction(token, alpha, sigma, eps)).collect::<Vec<_>>()
-        });
-        let nats: Vec<f64> = nats.collect();
-        let (tokens, reconstruction) = (nats.len(), nats.iter().sum());
+        let tokens = self.windows.iter().map(|window| window.len()).sum();
+        let mut nats: Vec<f64> = memory::zeroed("the reconstruction of a batch", tokens)?;
+        let mut rest = nats.as_mut_slice();
+        for (b, window) in self.windows.iter().enumerate() {
+            let (own, behind) = rest.split_at_mut(window.len());
+            rest = behind;
+            let eps = self.noise(b, 0)?;
+            let rows = own.par_iter_mut().zip(window.par_iter()).zip(eps.par_chunks_exact(scorer.dim));
+            rows.try_for_each(|((nats, &token), eps)| {
+                scorer.reconstruction(token, alpha, sigma, eps).map(|found| *nats = found)
+            })?;
+        }
+        let reconstruction = nats.iter().sum();
         let reconstruction_variance = variance(&nats) * tokens as f64;
-        Score { tokens, prior, reconstruction, reconstruction_variance, draws: Vec::new() }
+        Ok(Score { tokens, prior, reconstruction, reconstruction_variance, draws: Vec::new() })
     }
 
-    /// Scores every window at time `t`.
-    fn draw(&mut self, t: f64, index: usize) -> Result<Draw> {
+    /// Scores every window at time `t`, in step `step` of the whole.
+    fn draw(&mut self, t: f64, index: usize, step: usize) -> Result<Draw> {
         let (scorer, config) = (self.scorer, self.scorer.model.config());
         let gamma = config.schedule.gamma(t);
         let Point { alpha, sigma } = Point::at(gamma);
-        let z = self.noised(alpha, sigma, index as u32 + 1);
-        let Built { shape, handles, executor } = &mut *self.built;
-        handles.write_unconditioned(executor, shape, config, z)?;
-        executor.write(handles.step, &Tensor::f32([StepRow::LEN], evaluation(gamma).words())?)?;
+        let row = StepRow { evaluation: step as f32, ..evaluation(gamma) };
+        let level = NoiseLevel { alpha, sigma, stream: index as u32 + 1, row };
+        self.write(&level)?;
         let mut squared_error = [0.0; 2];
-        for sum in &mut squared_error {
+        for (pass, error) in squared_error.iter_mut().enumerate() {
             self.built.executor.run()?;
-            self.built.executor.wait()?;
-            *sum = self.squared_error()?;
+            *error = match self.squared_error() {
+                Err(error) => return Err(self.with_origin(error, &level, pass)),
+                Ok(sum) => sum,
+            };
         }
         // The mean over draws is the integral over t of the integrand by gamma times d gamma / dt.
         let weight = 0.5 * (-gamma).exp() * config.schedule.slope(t);
@@ -343,24 +365,45 @@ impl<'a> Batch<'a> {
         Ok(Draw { gamma, nats, squared_error, expert_share: self.expert_share(&scorer.model.config().expert_costs())? })
     }
 
+    fn write(&mut self, level: &NoiseLevel) -> Result<()> {
+        let z = self.noised(level.alpha, level.sigma, level.stream)?;
+        let Built { shape, handles, executor, .. } = &mut *self.built;
+        handles.write_unconditioned(executor, shape, self.scorer.model.config(), z)?;
+        executor.write(handles.step, &Tensor::f32([StepRow::LEN], level.row.words())?)
+    }
+
+    /// See [`Built::with_origin`]: `pass` is the evaluation of this draw that failed.
+    fn with_origin(&mut self, error: Error, level: &NoiseLevel, pass: usize) -> Error {
+        let again = self.write(level);
+        self.built.with_origin(error, |built, _| {
+            again?;
+            for _ in 0..pass {
+                built.executor.run()?;
+            }
+            built.executor.first_not_finite(None)
+        })
+    }
+
     /// `[B, R, De]`: zeros for anchors and padding.
-    fn noised(&self, alpha: f64, sigma: f64, stream: u32) -> Vec<f32> {
+    fn noised(&self, alpha: f64, sigma: f64, stream: u32) -> Result<Vec<f32>> {
         let (shape, dim) = (&self.built.shape, self.scorer.dim);
-        let mut z = vec![0.0; shape.batch * shape.rows() * dim];
-        for (sequence, (window, eps)) in z.chunks_exact_mut(shape.rows() * dim).zip(self.noise(stream)) {
+        let mut z: Vec<f32> = memory::zeroed("a noised batch", shape.batch * shape.rows() * dim)?;
+        let sequences = z.chunks_exact_mut(shape.rows() * dim).zip(&self.windows);
+        for (b, (sequence, &window)) in sequences.enumerate() {
+            let eps = self.noise(b, stream)?;
             let rows = sequence[shape.level.anchors * dim..].chunks_exact_mut(dim);
             for ((row, &token), eps) in rows.zip(window).zip(eps.chunks_exact(dim)) {
                 let noised = self.scorer.noised(token, alpha, sigma, eps);
                 row.iter_mut().zip(noised).for_each(|(z, noised)| *z = noised as f32);
             }
         }
-        z
+        Ok(z)
     }
 
     /// Sum of `|e - x0|^2` over positions.
     fn squared_error(&self) -> Result<f64> {
         let (shape, dim) = (&self.built.shape, self.scorer.dim);
-        let x0 = self.built.executor.read(self.built.handles.x0)?;
+        let [x0] = self.built.results([self.built.handles.x0])?;
         let sequences = x0.as_f32().unwrap_or(&[]).chunks_exact(shape.rows() * dim);
         let sums = self.windows.iter().zip(sequences).map(|(window, sequence)| {
             let rows = sequence[shape.level.anchors * dim..].chunks_exact(dim);
@@ -456,7 +499,7 @@ mod tests {
 
     #[test]
     fn one_time_in_each_part() {
-        let times = |seed, batch: usize| stratified(seed, 5, batch as f64 / 16.0);
+        let times = |seed, batch: usize| stratified(seed, 5, batch as f64 / 16.0).unwrap();
         assert_ne!(times(7, 0), times(8, 0));
         for batch in 0..16 {
             let (here, next) = (times(7, batch), times(7, batch + 1));

@@ -4,7 +4,9 @@ mod config;
 mod corpus;
 mod denoise;
 mod denoiser;
+mod files;
 mod infill;
+mod json;
 mod langflow;
 mod likelihood;
 mod sampler;
@@ -14,12 +16,14 @@ mod sharpening;
 mod state;
 mod statistics;
 mod text;
+mod tokenizer_file;
 mod weights;
 
 pub use config::{BudgetConfig, Config, FORMAT, Level, PatternName};
 pub use corpus::Corpus;
 pub use denoise::{DenoiseInput, Denoised, denoise};
 pub use denoiser::{Denoiser, DenoiserShape, Handles};
+pub use files::{read_text, write_whole, write_with};
 pub use infill::{Infill, InfillOptions};
 pub use likelihood::{Estimate, GammaBin, Likelihood, LikelihoodOptions};
 pub use sampler::{Method, Prompt, Sampler};
@@ -28,7 +32,7 @@ pub use session::{Generated, Progress, Request, Session, SessionOptions};
 pub use sharpening::Sharpening;
 pub use statistics::{Statistics, cut_alike};
 pub use text::Vocabulary;
-pub use weights::{Weights, read_tensors, tensors, write_tensors, write_whole};
+pub use weights::{Weights, read_tensors, tensors, write_tensors};
 
 use std::path::Path;
 
@@ -53,6 +57,7 @@ impl Model {
         let mut config = Config::read(&folder.join("config.json"))?;
         let vocabulary = Vocabulary::read(&folder.join("tokenizer.json"), &config)?;
         let weights = Weights::read(folder, &mut config)?;
+        config.eos_token = vocabulary.eos();
         Ok(Self { config, vocabulary, weights, device: device.clone() })
     }
 

@@ -1,7 +1,7 @@
 //! How a text is sampled, and from what it starts.
 
 use super::{Config, Sharpening, Vocabulary};
-use crate::{Error, Result};
+use crate::{Error, Result, memory};
 
 /// The solver.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -116,6 +116,13 @@ impl Prompt {
         Self { tokens: Some(tokens), ..Self::default() }
     }
 
+    /// Bytes of what is given.
+    pub(super) fn bytes(&self) -> u64 {
+        let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        let tokens = self.tokens.as_ref().map_or(0, |tokens| size_of_val(tokens.as_slice()));
+        (text(&self.prefix) + text(&self.suffix) + tokens) as u64
+    }
+
     /// The length of a prompt that names every position.
     pub(super) fn given_length(&self) -> Option<usize> {
         self.tokens.as_ref().map(Vec::len)
@@ -138,12 +145,15 @@ impl Prompt {
             if let Some(id) = tokens.iter().flatten().find(|&&id| id as usize >= config.vocab_size) {
                 return Err(Error::argument("a prompt token", id, format!("below {}", config.vocab_size)));
             }
-            return Ok(tokens.clone());
+            return memory::copied("the prompt", tokens);
         }
         let encode = |text: &Option<String>, what: &str| match text {
             None => Ok(Vec::new()),
             Some(text) if text.is_empty() => Err(Error::argument(what, "empty", "text, or none at all")),
-            Some(text) => vocabulary.encode(text),
+            Some(text) => match vocabulary.encode(text)? {
+                ids if ids.is_empty() => Err(Error::argument(what, "nothing to the tokenizer", "text with a token")),
+                ids => Ok(ids),
+            },
         };
         let (prefix, suffix) = (encode(&self.prefix, "the prompt")?, encode(&self.suffix, "the suffix")?);
         let given = prefix.len() + suffix.len();
@@ -151,7 +161,7 @@ impl Prompt {
             let expected = format!("fewer than the text's length of {length}");
             return Err(Error::argument("the prompt", format!("{given} tokens"), expected));
         }
-        let mut positions = vec![None; length];
+        let mut positions = memory::filled("the prompt", length, None)?;
         for (position, id) in positions.iter_mut().zip(&prefix) {
             *position = Some(*id);
         }

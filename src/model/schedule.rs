@@ -1,7 +1,5 @@
 //! The rows of a run: time, noise and coefficients of every step.
 
-
-
 use super::{Config, Method, Sampler};
 use crate::ops::StepRow;
 use crate::schedule::{Point, ancestral, multistep};
@@ -59,6 +57,7 @@ pub fn step_rows(config: &Config, sampler: &Sampler) -> Vec<StepRow> {
             refresh: f32::from(u8::from(refresh)),
             stream: (i + 1) as f32,
             sharpen: f32::from(u8::from(gamma <= below)),
+            evaluation: (i + 1) as f32,
             ..evaluation(gamma)
         });
         anchored |= refresh;

@@ -4,8 +4,8 @@ use std::ops::ControlFlow;
 
 use super::state::Sequence;
 use super::{Denoiser, DenoiserShape, Handles, Model, Prompt, Sampler, step_rows};
-use crate::graph::{Executor, ExecutorOptions, OpTime, Plan};
-use crate::{Device, Error, Result, Tensor};
+use crate::graph::{Executor, ExecutorOptions, OpTime, Plan, Value};
+use crate::{Device, Error, Result, Tensor, memory};
 
 /// How a session is set up.
 #[derive(Clone, Copy, Debug)]
@@ -59,14 +59,67 @@ pub(super) struct Built {
     pub shape: DenoiserShape,
     pub handles: Handles,
     pub executor: Executor,
+    pub run: Run,
+}
+
+/// What an error of a run tells of it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Run {
+    pub steps: usize,
+    /// Of all sequences, anchors included, padding not.
+    pub positions: usize,
 }
 
 impl Built {
+    /// Reads results, and whether they can be believed, at one wait: what a run gives goes through here.
+    ///
+    /// # Errors
+    /// Where a prediction of the run was not finite, or the device was lost.
+    pub fn results<const N: usize>(&self, values: [Value; N]) -> Result<[Tensor; N]> {
+        let all: Vec<_> = values.into_iter().chain([self.handles.report]).collect();
+        let mut results = self.executor.read_all(&all)?;
+        self.judge(results.pop().as_ref().map_or(&[], Tensor::words))?;
+        Ok(results.try_into().expect("one tensor was read for each value"))
+    }
+
+    /// Ends a run early where the device lets its report be seen without a wait.
+    fn glance(&self) -> Result<()> {
+        self.executor.glance(self.handles.report).map_or(Ok(()), |report| self.judge(report))
+    }
+
+    fn judge(&self, report: &[u32]) -> Result<()> {
+        match report {
+            &[first, rows] if rows > 0 => {
+                let Run { steps, positions: of } = self.run;
+                Err(Error::NotFinite { step: first as usize, steps, positions: rows as usize, of, op: None })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// An error with the op where it began, if it is one of values that are not finite: `again` runs the step that it
+    /// names once more, op by op.
+    pub fn with_origin(
+        &mut self,
+        error: Error,
+        again: impl FnOnce(&mut Self, usize) -> Result<Option<(usize, &'static str)>>,
+    ) -> Error {
+        match error {
+            Error::NotFinite { step, steps, positions, of, op: None } => {
+                // Whatever may fail now, the run's own error is the one to tell.
+                let op = again(self, step).unwrap_or(None);
+                Error::NotFinite { step, steps, positions, of, op }
+            }
+            other => other,
+        }
+    }
+
     /// Chosen experts of each layer, u32 `[B, R, k]`, where the shape keeps them.
     pub fn routing(&self) -> Result<Vec<Tensor>> {
         let layers = self.handles.routing.iter().map(|&value| {
             let indices = self.executor.read(value)?;
-            Tensor::u32([self.shape.batch, self.shape.rows(), indices.desc().last()], indices.words().to_vec())
+            let words = memory::copied("the routing", indices.words())?;
+            Tensor::u32([self.shape.batch, self.shape.rows(), indices.desc().last()], words)
         });
         layers.collect()
     }
@@ -87,7 +140,7 @@ impl Progress<'_> {
     /// The texts as they stand.
     ///
     /// # Errors
-    /// Where the device was lost.
+    /// Where a prediction was not finite, or the device was lost.
     pub fn snapshot(&self) -> Result<Vec<String>> {
         Ok(texts(self.model, self.built, self.sequences)?.into_iter().map(|generated| generated.text).collect())
     }
@@ -131,14 +184,16 @@ impl<'a> Session<'a> {
     /// Samples one text.
     ///
     /// # Errors
-    /// Where prompt or settings are outside what is accepted, the text does not fit the device, `progress` asked to
-    /// stop, or the device failed.
+    /// Where prompt or settings are outside what is accepted, the text does not fit the device, a prediction was not
+    /// finite ([`Error::NotFinite`]; on a GPU that is seen where results are read), `progress` asked to stop, or the
+    /// device failed.
     pub fn generate(
         &mut self,
         prompt: &Prompt,
         sampler: &Sampler,
         progress: impl FnMut(&Progress<'_>) -> ControlFlow<()>,
     ) -> Result<String> {
+        memory::room("the prompt", prompt.bytes())?;
         let request = Request { prompt: prompt.clone(), ..Request::default() };
         let mut all = self.generate_batch(&[request], sampler, progress)?;
         Ok(all.pop().map(|generated| generated.text).unwrap_or_default())
@@ -185,20 +240,25 @@ impl<'a> Session<'a> {
             sequences.push(Sequence { prompt, seed });
         }
         let lambda = config.lambda(sampler.budget)?;
-        let Built { shape, handles, executor } = &mut *built;
+        let Built { shape, handles, executor, .. } = &mut *built;
         handles.write_layout(executor, shape, config, &lengths, lambda)?;
         handles.write_start(executor, shape, (config, model.weights()), &sequences)?;
         let rows: Vec<Vec<f32>> = step_rows(config, sampler).iter().map(|row| row.words()).collect();
-        built.executor.stage(built.handles.step, &rows)?;
-        for (step, row) in rows.iter().enumerate() {
-            built.executor.run_with(Some((built.handles.step, step, row)))?;
-            built.executor.wait()?;
-            let seen = Progress { step: step + 1, steps: rows.len(), model, built, sequences: &sequences };
-            if progress(&seen).is_break() && step + 1 < rows.len() {
-                return Err(Error::Stopped { step: step + 1, steps: rows.len() });
-            }
-        }
-        texts(model, built, &sequences)
+        executor.stage(handles.step, &rows)?;
+        let anchors = shape.level.anchors;
+        built.run = Run { steps: rows.len(), positions: lengths.iter().map(|length| anchors + length).sum() };
+        let outcome = sample(model, built, &rows, &sequences, &mut progress);
+        outcome.map_err(|error| {
+            built.with_origin(error, |built, step| {
+                let Built { shape, handles, executor, .. } = built;
+                handles.write_start(executor, shape, (config, model.weights()), &sequences)?;
+                let mut staged = rows.iter().enumerate().map(|(index, row)| (handles.step, index, row.as_slice()));
+                for staged in staged.by_ref().take(step.saturating_sub(1)) {
+                    executor.run_with(Some(staged))?;
+                }
+                executor.first_not_finite(staged.next())
+            })
+        })
     }
 
     /// Makes graph and memory ready for a batch of this many texts of the session's length.
@@ -226,7 +286,7 @@ impl<'a> Session<'a> {
                 self.check_limits(&denoiser, &shape)?;
                 let options = ExecutorOptions { profile: self.options.profile, ..Default::default() };
                 let executor = Executor::new(self.model.device(), denoiser.graph, options)?;
-                Built { shape, handles: denoiser.handles, executor }
+                Built { shape, handles: denoiser.handles, executor, run: Run::default() }
             }
         };
         Ok(self.built.insert(built))
@@ -261,14 +321,34 @@ impl<'a> Session<'a> {
     }
 }
 
+/// Runs the steps.
+fn sample(
+    model: &Model,
+    built: &mut Built,
+    rows: &[Vec<f32>],
+    sequences: &[Sequence],
+    progress: &mut impl FnMut(&Progress<'_>) -> ControlFlow<()>,
+) -> Result<Vec<Generated>> {
+    for (step, row) in rows.iter().enumerate() {
+        built.executor.run_with(Some((built.handles.step, step, row)))?;
+        built.executor.wait()?;
+        built.glance()?;
+        let seen = Progress { step: step + 1, steps: rows.len(), model, built, sequences };
+        if progress(&seen).is_break() && step + 1 < rows.len() {
+            return Err(Error::Stopped { step: step + 1, steps: rows.len() });
+        }
+    }
+    texts(model, built, sequences)
+}
+
 fn texts(model: &Model, built: &Built, sequences: &[Sequence]) -> Result<Vec<Generated>> {
-    let tokens = built.executor.read(built.handles.token)?;
+    let [tokens] = built.results([built.handles.token])?;
     let tokens = tokens.as_u32().unwrap_or(&[]);
     let (anchors, rows) = (built.shape.level.anchors, built.shape.rows());
     let all = sequences.iter().enumerate().map(|(b, sequence)| {
         let predicted = &tokens[b * rows + anchors..][..sequence.prompt.len()];
-        let tokens: Vec<u32> =
-            sequence.prompt.iter().zip(predicted).map(|(given, &token)| given.unwrap_or(token)).collect();
+        let tokens = sequence.prompt.iter().zip(predicted).map(|(given, &token)| given.unwrap_or(token));
+        let tokens = memory::collected("a text", tokens)?;
         let text = model.vocabulary().finish(&tokens, &sequence.prompt)?;
         Ok(Generated { text, tokens, seed: sequence.seed })
     });

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use super::weights::DrDiff;
 use crate::graph::Constant;
-use crate::{Error, Result, Tensor};
+use crate::{Error, Result, Tensor, memory};
 
 /// Temperatures that are accepted.
 pub(super) const TEMPERATURES: RangeInclusive<f32> = 0.1..=10.0;
@@ -46,16 +46,17 @@ impl Sharpening {
     /// The last norm's own modulation, and what is added to it where a step sharpens: with
     /// `g = (1 + emphasis) / temperature`, the head then sees `g (y (1 + scale) + shift) - emphasis / temperature u`.
     pub(super) fn modulations(self, weights: &DrDiff, dim: usize) -> Result<[Modulation; 2]> {
-        let last = |constant: &Constant, count: usize| -> Vec<f32> {
+        const WHAT: &str = "the sharpened modulation";
+        let last = |constant: &Constant, count: usize| -> Result<Vec<f32>> {
             let all = constant.tensor().as_f32().unwrap_or(&[]);
-            all[all.len() - count..].to_vec()
+            memory::copied(WHAT, &all[all.len() - count..])
         };
         let time = weights.modulation.0.tensor().desc().last();
-        let (weight, bias) = (last(&weights.modulation.0, 2 * dim * time), last(&weights.modulation.1, 2 * dim));
+        let (weight, bias) = (last(&weights.modulation.0, 2 * dim * time)?, last(&weights.modulation.1, 2 * dim)?);
 
         let more = (1.0 + self.emphasis) / self.temperature - 1.0;
-        let [added_weight, mut added_bias] =
-            [&weight, &bias].map(|own| own.iter().map(|x| more * x).collect::<Vec<_>>());
+        let times = |own: &[f32]| memory::collected(WHAT, own.iter().map(|x| more * x));
+        let (added_weight, mut added_bias) = (times(&weight)?, times(&bias)?);
         added_bias[dim..].iter_mut().for_each(|scale| *scale += more);
         if self.emphasis != 0.0 {
             let Some(unigram) = weights.unigram.as_ref().and_then(|unigram| unigram.tensor().as_f32()) else {

@@ -3,8 +3,9 @@
 use super::{Config, DenoiserShape, Handles, Weights};
 use crate::cpu::noise;
 use crate::graph::{Executor, Value};
+use crate::ops::FiniteCheck;
 use crate::ops::noise::seed_words;
-use crate::{Data, Result, Tensor};
+use crate::{Data, Result, Tensor, memory};
 
 /// One sequence of a batch.
 #[derive(Clone, Debug)]
@@ -13,6 +14,9 @@ pub(super) struct Sequence {
     pub prompt: Vec<Option<u32>>,
     pub seed: u64,
 }
+
+/// What memory of the host is called where it is refused.
+const START: &str = "the start of a run";
 
 const NOISY: u32 = 0;
 const CLEAN: u32 = 1;
@@ -49,7 +53,7 @@ impl Handles {
         lambda: f64,
     ) -> Result<()> {
         let (anchors, rows, dim) = (shape.level.anchors, shape.rows(), config.place_dim);
-        let mut place = vec![0.0; shape.batch * rows * dim];
+        let mut place = memory::zeroed(START, shape.batch * rows * dim)?;
         for (b, &text) in lengths.iter().enumerate() {
             for r in 0..(anchors + text).min(rows) {
                 let (count, index) = if r < anchors { (anchors, r) } else { (text, r - anchors) };
@@ -77,12 +81,12 @@ impl Handles {
         let (anchors, rows, dim) = (shape.level.anchors, shape.rows(), config.embedding_dim);
         let embedding = weights.embedding.tensor().as_f32().unwrap_or(&[]);
         let absorb = weights.absorb.tensor().as_f32().unwrap_or(&[]);
-        let mut z = vec![0.0; shape.batch * rows * dim];
+        let mut z = memory::zeroed(START, shape.batch * rows * dim)?;
         // Padding counts as clean: nothing updates it and no query sees it.
-        let mut flag = vec![CLEAN; shape.batch * rows];
-        let mut segment = vec![0; shape.batch * rows];
+        let mut flag = memory::filled(START, shape.batch * rows, CLEAN)?;
+        let mut segment = memory::zeroed(START, shape.batch * rows)?;
         for (b, sequence) in sequences.iter().enumerate() {
-            let (mut bits, mut normal) = (vec![0; rows * dim], vec![0.0; rows * dim]);
+            let (mut bits, mut normal) = (memory::zeroed(START, rows * dim)?, memory::zeroed(START, rows * dim)?);
             noise::fill(seed_words(sequence.seed), 0, &mut bits, &mut normal);
             for s in 0..anchors {
                 flag[b * rows + s] = ANCHOR;
@@ -103,16 +107,17 @@ impl Handles {
                 }
             }
         }
-        let info = flag.iter().zip(&segment).map(|(flag, segment)| flag + 4 * segment).collect();
+        let info = flag.iter().zip(&segment).map(|(flag, segment)| flag + 4 * segment);
+        let info = memory::collected(START, info)?;
         let seeds = sequences.iter().flat_map(|sequence| seed_words(sequence.seed)).collect();
-        put(executor, self.history, Data::F32(vec![0.0; z.len()]))?;
+        put(executor, self.history, Data::F32(memory::zeroed(START, z.len())?))?;
         self.write_unconditioned(executor, shape, config, z)?;
         put(executor, self.flag, Data::U32(flag))?;
         put(executor, self.info, Data::U32(info))?;
         put(executor, self.seeds, Data::U32(seeds))
     }
 
-    /// Writes z with nothing to condition on: no prediction, and every row as hard as can be.
+    /// Writes z with nothing to condition on: no prediction, every row as hard as can be, and nothing to report.
     pub(super) fn write_unconditioned(
         &self,
         executor: &mut Executor,
@@ -120,14 +125,15 @@ impl Handles {
         config: &Config,
         z: Vec<f32>,
     ) -> Result<()> {
-        let unknown = vec![(config.vocab_size as f32).ln(); shape.batch * shape.rows()];
-        put(executor, self.x0, Data::F32(vec![0.0; z.len()]))?;
+        let unknown = memory::filled(START, shape.batch * shape.rows(), (config.vocab_size as f32).ln())?;
+        put(executor, self.x0, Data::F32(memory::zeroed(START, z.len())?))?;
         put(executor, self.z, Data::F32(z))?;
-        put(executor, self.difficulty, Data::F32(unknown))
+        put(executor, self.difficulty, Data::F32(unknown))?;
+        put(executor, self.report, Data::U32(FiniteCheck::START.to_vec()))
     }
 
     /// Makes the update leave every row of z as it is; what the network sees of the rows stays.
     pub(super) fn write_held(&self, executor: &mut Executor, shape: &DenoiserShape) -> Result<()> {
-        put(executor, self.info, Data::U32(vec![CLEAN; shape.batch * shape.rows()]))
+        put(executor, self.info, Data::U32(memory::filled(START, shape.batch * shape.rows(), CLEAN)?))
     }
 }

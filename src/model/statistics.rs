@@ -1,7 +1,11 @@
 //! Statistics of token sequences: how varied a text is, and how much it repeats.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
+use crate::{Result, memory};
+
+/// Most bytes that the counts take for each token, in small nodes that cannot be refused one by one.
+const COUNTED: u64 = 32;
 /// Tokens of a slice, where one text is held against itself.
 const SLICE: usize = 512;
 
@@ -27,21 +31,25 @@ pub struct Statistics {
 
 impl Statistics {
     /// Counts.
-    pub fn of(texts: &[&[u32]]) -> Self {
+    ///
+    /// # Errors
+    /// Where the memory is refused.
+    pub fn of(texts: &[&[u32]]) -> Result<Self> {
         let tokens = texts.iter().map(|text| text.len()).sum();
-        let distinct = [distinct::<1>(texts), distinct::<2>(texts), distinct::<3>(texts), distinct::<4>(texts)];
+        memory::room("the counts of tokens", COUNTED * tokens as u64)?;
+        let distinct = [distinct(texts, 1)?, distinct(texts, 2)?, distinct(texts, 3)?, distinct(texts, 4)?];
         let slices = match texts {
-            [text] => text.chunks_exact(SLICE).collect(),
-            several => several.to_vec(),
+            [text] => memory::collected("the slices of a text", text.chunks_exact(SLICE))?,
+            several => memory::copied("the texts", several)?,
         };
-        Self {
+        Ok(Self {
             texts: texts.len(),
             tokens,
             entropy: entropy(texts),
             distinct,
-            repetition: repetition(texts),
+            repetition: repetition(texts)?,
             self_similarity: self_similarity(&slices),
-        }
+        })
     }
 }
 
@@ -57,30 +65,41 @@ pub fn cut_alike<'a>(text: &'a [u32], samples: &[&'a [u32]]) -> (Vec<&'a [u32]>,
     pairs.unzip()
 }
 
-fn counts(text: &[u32]) -> BTreeMap<u32, f64> {
+fn counts<'a>(tokens: impl Iterator<Item = &'a u32>) -> BTreeMap<u32, f64> {
     let mut counts = BTreeMap::new();
-    text.iter().for_each(|&token| *counts.entry(token).or_default() += 1.0);
+    tokens.for_each(|&token| *counts.entry(token).or_default() += 1.0);
     counts
 }
 
 fn entropy(texts: &[&[u32]]) -> f64 {
-    let all = texts.concat();
-    let total = all.len() as f64;
-    counts(&all).values().map(|count| count / total * (total / count).ln()).sum()
+    let total = texts.iter().map(|text| text.len()).sum::<usize>() as f64;
+    let counts = counts(texts.iter().copied().flatten());
+    counts.values().map(|count| count / total * (total / count).ln()).sum()
 }
 
-fn distinct<const N: usize>(texts: &[&[u32]]) -> Option<f64> {
-    let grams = || texts.iter().flat_map(|text| text.windows(N));
-    let distinct = grams().collect::<BTreeSet<_>>().len();
-    ratio(distinct, grams().count())
+/// Distinct n-grams, and all of them.
+fn grams(texts: &[&[u32]], n: usize) -> Result<(usize, usize)> {
+    let count = texts.iter().map(|text| text.windows(n).len()).sum();
+    let mut grams = memory::empty("the n-grams of the texts", count)?;
+    grams.extend(texts.iter().flat_map(|text| text.windows(n)));
+    grams.sort_unstable();
+    grams.dedup();
+    Ok((grams.len(), count))
 }
 
-fn repetition(texts: &[&[u32]]) -> Option<f64> {
-    let repeated = texts.iter().map(|text| {
-        let mut seen = BTreeSet::new();
-        text.windows(4).filter(|gram| !seen.insert(*gram)).count()
-    });
-    ratio(repeated.sum(), texts.iter().map(|text| text.windows(4).len()).sum())
+fn distinct(texts: &[&[u32]], n: usize) -> Result<Option<f64>> {
+    let (distinct, count) = grams(texts, n)?;
+    Ok(ratio(distinct, count))
+}
+
+fn repetition(texts: &[&[u32]]) -> Result<Option<f64>> {
+    let (mut repeated, mut all) = (0, 0);
+    for text in texts {
+        let (distinct, count) = grams(&[text], 4)?;
+        repeated += count - distinct;
+        all += count;
+    }
+    Ok(ratio(repeated, all))
 }
 
 fn ratio(part: usize, whole: usize) -> Option<f64> {
@@ -92,7 +111,7 @@ fn self_similarity(texts: &[&[u32]]) -> Option<f64> {
     let mut sum = BTreeMap::<u32, f64>::new();
     let mut vectors = 0.0;
     for text in texts.iter().filter(|text| !text.is_empty()) {
-        let counts = counts(text);
+        let counts = counts(text.iter());
         let norm = counts.values().map(|count| count * count).sum::<f64>().sqrt();
         counts.iter().for_each(|(&token, count)| *sum.entry(token).or_default() += count / norm);
         vectors += 1.0;
@@ -108,7 +127,7 @@ mod tests {
 
     #[test]
     fn one_text_by_hand() {
-        let s = Statistics::of(&[&[1, 2, 1, 2, 1, 2, 1, 2]]);
+        let s = Statistics::of(&[&[1, 2, 1, 2, 1, 2, 1, 2]]).unwrap();
         assert_eq!((s.texts, s.tokens), (1, 8));
         assert_relative_eq!(s.entropy, 2_f64.ln());
         // 2 of 8, 2 of 7, 2 of 6, 2 of 5.
@@ -120,7 +139,7 @@ mod tests {
 
     #[test]
     fn several_texts_by_hand() {
-        let s = Statistics::of(&[&[1, 1, 2], &[1, 2, 2], &[3]]);
+        let s = Statistics::of(&[&[1, 1, 2], &[1, 2, 2], &[3]]).unwrap();
         // Counts 3, 3, 1 of 7.
         assert_relative_eq!(s.entropy, 6.0 / 7.0 * (7.0_f64 / 3.0).ln() + 7_f64.ln() / 7.0, epsilon = 1e-12);
         // 11 12, 12 22: no pair spans two texts. 112, 122.
@@ -134,12 +153,12 @@ mod tests {
     fn one_long_text_is_held_against_itself() {
         let text = [vec![1; SLICE], vec![2; SLICE], vec![1; SLICE], vec![7; 9]].concat();
         // Of three pairs one is alike.
-        assert_relative_eq!(Statistics::of(&[&text]).self_similarity.unwrap(), 1.0 / 3.0, epsilon = 1e-12);
+        assert_relative_eq!(Statistics::of(&[&text]).unwrap().self_similarity.unwrap(), 1.0 / 3.0, epsilon = 1e-12);
     }
 
     #[test]
     fn nothing_has_no_statistics() {
-        let s = Statistics::of(&[]);
+        let s = Statistics::of(&[]).unwrap();
         assert_eq!((s.tokens, s.entropy, s.distinct, s.repetition, s.self_similarity), (0, 0.0, [None; 4], None, None));
     }
 

@@ -1,14 +1,23 @@
 //! Weights from safetensors, one file or sharded; whatever a file says is checked before it is believed.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
-use safetensors::{Dtype, SafeTensors};
-use serde::Deserialize;
+use safetensors::{Dtype, SafeTensorError, SafeTensors};
+use serde::{Deserialize, Serialize};
 
+use super::files::{BYTE_ORDER_MARK, read_model_file, read_whole, utf8, write_with};
+use super::json::{self, UniqueKeys};
 use super::{Config, langflow};
+use crate::error::short;
 use crate::graph::Constant;
-use crate::{Data, Error, Result, Tensor};
+use crate::memory::collected;
+use crate::{Data, Error, Result, Tensor, memory};
+
+/// What a tensor's memory is called where it is refused.
+const TENSOR: &str = "a tensor";
+/// Most bytes that names and places of tensors take once they are parsed, for each byte of JSON.
+const PARSED: u64 = 16;
 
 /// Weights of one block.
 #[derive(Clone, Debug)]
@@ -62,7 +71,8 @@ impl Weights {
     /// Reads the weights of a model directory: `model.safetensors`, or shards with `model.safetensors.index.json`.
     ///
     /// # Errors
-    /// Where a file is missing, damaged or contradicts the configuration, or a weight is not finite.
+    /// Where a file is missing, damaged or contradicts the configuration, or a weight is not finite (infinity in f16 or
+    /// bf16 too: it is what an overflow leaves, and no sum with it means anything).
     pub fn read(folder: &Path, config: &mut Config) -> Result<Self> {
         let mut files = Files::read(folder)?;
         let weights = match config.langflow {
@@ -153,26 +163,26 @@ impl Files {
     fn read(folder: &Path) -> Result<Self> {
         let mut files = Self { folder: folder.to_owned(), tensors: BTreeMap::new() };
         let index_path = folder.join("model.safetensors.index.json");
-        if !index_path.exists() {
+        // A link that leads nowhere is an index all the same.
+        if std::fs::symlink_metadata(&index_path).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
             files.read_file(&folder.join("model.safetensors"))?;
             return Ok(files);
         }
-        let text = std::fs::read_to_string(&index_path).map_err(|source| Error::File {
-            path: index_path.clone(),
-            doing: "read",
-            source,
-        })?;
-        let index: Index = serde_json::from_str(&text).map_err(|source| Error::Format {
-            path: index_path.clone(),
-            problem: "not an index with a `weight_map`".to_owned(),
-            source: Some(Box::new(source)),
-        })?;
+        let text = utf8(&index_path, read_model_file(&index_path)?)?;
+        memory::room("the names of an index", PARSED * text.len() as u64)?;
+        let index: Index = json::parse(&index_path, &text, "an index with a `weight_map`")?;
         for shard in index.weight_map.values().collect::<BTreeSet<_>>() {
-            if Path::new(shard).components().count() != 1 || shard.contains(['/', '\\']) || shard == ".." {
+            let mut parts = Path::new(shard).components();
+            let is_name = matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None));
+            if !is_name || shard.contains(['/', '\\']) {
                 let problem = format!("names the shard `{shard}`, expected a file name in the same folder");
                 return Err(Error::format(index_path, problem));
             }
             files.read_file(&folder.join(shard))?;
+        }
+        if let Some((name, (path, _))) = files.tensors.iter().find(|(name, _)| !index.weight_map.contains_key(*name)) {
+            let name = short(name, 80);
+            return Err(Error::format(path, format!("holds `{name}`, which {} does not list", index_path.display())));
         }
         for (name, shard) in &index.weight_map {
             if files.tensors.get(name).is_none_or(|(path, _)| *path != folder.join(shard)) {
@@ -183,7 +193,7 @@ impl Files {
     }
 
     fn read_file(&mut self, path: &Path) -> Result<()> {
-        for (name, tensor) in read_tensors(path)? {
+        for (name, tensor) in tensors(path, &read_model_file(path)?)? {
             if self.tensors.insert(name.clone(), (path.to_owned(), tensor)).is_some() {
                 return Err(Error::format(path, format!("holds `{name}`, which an earlier shard holds too")));
             }
@@ -235,6 +245,7 @@ impl Files {
         match self.tensors.into_iter().next() {
             None => Ok(()),
             Some((name, (path, _))) => {
+                let name = short(&name, 80);
                 Err(Error::format(path, format!("holds `{name}`, which a model of this configuration does not have")))
             }
         }
@@ -244,30 +255,59 @@ impl Files {
 /// The tensors of a safetensors file, floats widened to f32.
 ///
 /// # Errors
-/// Where the header or an offset is wrong, or a type is neither f32, f16, bf16 nor u32.
+/// Where the header or an offset is wrong, a type is neither f32, f16, bf16 nor u32, or the memory is refused.
 pub fn tensors(path: &Path, bytes: &[u8]) -> Result<Vec<(String, Tensor)>> {
-    let file = SafeTensors::deserialize(bytes).map_err(|source| Error::Format {
-        path: path.to_owned(),
-        problem: format!("not a safetensors file ({source})"),
-        source: None,
+    if let Some(length) = bytes.first_chunk().map(|&length| u64::from_le_bytes(length)) {
+        memory::room("the names of tensors", PARSED * length.min(bytes.len() as u64))?;
+    }
+    let refuse = |problem: &str| Error::format(path, format!("not a safetensors file ({problem})"));
+    check_header(bytes).map_err(|problem| refuse(&problem))?;
+    let file = SafeTensors::deserialize(bytes).map_err(|source| match source {
+        SafeTensorError::MetadataIncompleteBuffer => {
+            refuse("its tensors do not fill it exactly: it was cut short, or holds more than they do")
+        }
+        _ => refuse(&source.to_string()),
     })?;
-    let mut all = Vec::new();
-    for (name, view) in file.tensors() {
+    let mut views = file.tensors();
+    views.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+    let mut all = Vec::with_capacity(views.len());
+    for (name, view) in views {
         let (shape, data) = (view.shape().to_vec(), view.data());
         let halves = || data.chunks_exact(2).map(|b| [b[0], b[1]]);
         let words = || data.chunks_exact(4).map(|b| [b[0], b[1], b[2], b[3]]);
         let tensor = match view.dtype() {
-            Dtype::F32 => Tensor::f32(shape, words().map(f32::from_le_bytes).collect()),
-            Dtype::F16 => Tensor::f32(shape, halves().map(|b| half::f16::from_le_bytes(b).to_f32()).collect()),
-            Dtype::BF16 => Tensor::f32(shape, halves().map(|b| half::bf16::from_le_bytes(b).to_f32()).collect()),
-            Dtype::U32 => Tensor::u32(shape, words().map(u32::from_le_bytes).collect()),
+            Dtype::F32 => Tensor::f32(shape, collected(TENSOR, words().map(f32::from_le_bytes))?),
+            Dtype::F16 => {
+                Tensor::f32(shape, collected(TENSOR, halves().map(|b| half::f16::from_le_bytes(b).to_f32()))?)
+            }
+            Dtype::BF16 => {
+                Tensor::f32(shape, collected(TENSOR, halves().map(|b| half::bf16::from_le_bytes(b).to_f32()))?)
+            }
+            Dtype::U32 => Tensor::u32(shape, collected(TENSOR, words().map(u32::from_le_bytes))?),
             other => {
+                let name = short(&name, 80);
                 return Err(Error::format(path, format!("`{name}` is {other:?}, expected F32, F16, BF16 or U32")));
             }
         };
         all.push((name, tensor?));
     }
     Ok(all)
+}
+
+/// Refuses what the parser of the format would pass over, and says in words what it would not: the header's length, its
+/// encoding, and names that come twice.
+fn check_header(bytes: &[u8]) -> std::result::Result<(), String> {
+    let Some((length, rest)) = bytes.split_first_chunk() else {
+        return Err(format!("it has {} bytes, expected the header's length in the first 8", bytes.len()));
+    };
+    let length = u64::from_le_bytes(*length);
+    let header = usize::try_from(length).ok().and_then(|length| rest.get(..length));
+    let header = header.ok_or_else(|| format!("a header of {length} bytes in a file of {}", bytes.len()))?;
+    let text = std::str::from_utf8(header).map_err(|error| format!("its header is not UTF-8: {error}"))?;
+    if text.starts_with(BYTE_ORDER_MARK) {
+        return Err("its header begins with a byte-order mark, expected `{`".to_owned());
+    }
+    serde_json::from_str::<UniqueKeys>(text).map(|_| ()).map_err(|error| format!("its header: {error}"))
 }
 
 /// Reads a safetensors file.
@@ -278,55 +318,38 @@ pub fn read_tensors(path: &Path) -> Result<Vec<(String, Tensor)>> {
     tensors(path, &read_whole(path)?)
 }
 
-/// Reads a file.
-///
-/// # Errors
-/// Where it cannot be read.
-pub(super) fn read_whole(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(|source| Error::File { path: path.to_owned(), doing: "read", source })
+/// What the header of a safetensors file says of a tensor.
+#[derive(Serialize)]
+struct Info<'a> {
+    dtype: Dtype,
+    shape: &'a [usize],
+    data_offsets: [usize; 2],
 }
 
-/// Writes a safetensors file in one go: a whole file or none.
+/// Writes a safetensors file: a whole file or none. Tensors go straight to the file.
 ///
 /// # Errors
-/// Where the file cannot be written.
+/// Where the file cannot be written, or a name comes twice.
 pub fn write_tensors(path: &Path, tensors: &[(String, Tensor)]) -> Result<()> {
-    let views = tensors.iter().map(|(name, tensor)| {
-        let dtype = if tensor.as_f32().is_some() { Dtype::F32 } else { Dtype::U32 };
-        let bytes: &[u8] = bytemuck::cast_slice(tensor.words());
-        let view = safetensors::tensor::TensorView::new(dtype, tensor.desc().shape.clone(), bytes);
-        view.map(|view| (name.clone(), view))
-    });
-    let invalid = |source: safetensors::SafeTensorError| Error::Format {
-        path: path.to_owned(),
-        problem: "cannot be made".to_owned(),
-        source: Some(Box::new(source)),
-    };
-    let views = views.collect::<std::result::Result<Vec<_>, _>>().map_err(invalid)?;
-    let bytes = safetensors::serialize(views, None).map_err(invalid)?;
-    write_whole(path, &bytes)
-}
-
-/// Writes a file beside its place and moves it there.
-///
-/// # Errors
-/// Where the file cannot be written; nothing is left behind then.
-pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    // Through a link to its target; a device or a pipe is written to, never replaced.
-    let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    if std::fs::metadata(&target).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir()) {
-        return std::fs::write(&target, bytes).map_err(|source| Error::File {
-            path: path.to_owned(),
-            doing: "write",
-            source,
-        });
+    let by_name: BTreeMap<&str, &Tensor> = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
+    if by_name.len() < tensors.len() {
+        let found = format!("{} tensors of {} names", tensors.len(), by_name.len());
+        return Err(Error::argument("what to write", found, "a name for each tensor"));
     }
-    let mut partial = target.as_os_str().to_owned();
-    partial.push(format!(".{}.partial", std::process::id()));
-    let written = std::fs::write(&partial, bytes).and_then(|()| std::fs::rename(&partial, &target));
-    written.map_err(|source| {
-        // The cause is the first failure; that the remains cannot be removed adds nothing.
-        let _ = std::fs::remove_file(&partial);
-        Error::File { path: path.to_owned(), doing: "write", source }
+    let mut end = 0;
+    let infos = by_name.iter().map(|(&name, tensor)| {
+        let dtype = if tensor.as_f32().is_some() { Dtype::F32 } else { Dtype::U32 };
+        let start = end;
+        end += tensor.words().len() * 4;
+        (name, Info { dtype, shape: &tensor.desc().shape, data_offsets: [start, end] })
+    });
+    let infos: BTreeMap<_, _> = infos.collect();
+    write_with(path, |file| {
+        let mut header = serde_json::to_vec(&infos)?;
+        // Readers map the elements into memory, and want them aligned.
+        header.resize(header.len().next_multiple_of(8), b' ');
+        file.write_all(&(header.len() as u64).to_le_bytes())?;
+        file.write_all(&header)?;
+        by_name.values().try_for_each(|tensor| file.write_all(bytemuck::cast_slice(tensor.words())))
     })
 }

@@ -20,7 +20,7 @@ pub use noise::Noise;
 pub use norm::{Norm, NormKind};
 pub use rope::{Rope, rope_table};
 pub use router::Router;
-pub use solver::{BayesQuery, SegmentMean, Solver, SolverStep, StepRow};
+pub use solver::{BayesQuery, FiniteCheck, SegmentMean, Solver, SolverStep, StepRow};
 pub use time_embedding::{TimeEmbedding, time_frequencies};
 pub use vocab::VocabExpectation;
 pub use vocab::rounding::Rounding;
@@ -39,6 +39,7 @@ pub const REGISTRY: &[Entry] = &[
     solver::SOLVER_STEP_ENTRY,
     solver::BAYES_QUERY_ENTRY,
     solver::SEGMENT_MEAN_ENTRY,
+    solver::FINITE_CHECK_ENTRY,
     noise::ENTRY,
     linear::ENTRY,
     norm::ENTRY,
@@ -46,19 +47,6 @@ pub const REGISTRY: &[Entry] = &[
     embedding::ENTRY,
     time_embedding::ENTRY,
 ];
-
-/// Sees that every input has its place: an absent one is `None`, not left out.
-pub(crate) fn arity(op: &'static str, inputs: &[Option<&Desc>], count: usize) -> Result<()> {
-    match inputs.len() == count {
-        true => Ok(()),
-        false => Err(Error::shape(
-            op,
-            "the number of inputs",
-            inputs.len().to_string(),
-            format!("{count}, `None` for an absent one"),
-        )),
-    }
-}
 
 /// A required input of a type.
 pub(crate) fn require<'a>(

@@ -7,10 +7,12 @@ use super::{dims, index32, require};
 use crate::check::{Arguments, Call, Case, Check, Entry, Gen, Output};
 use crate::gpu::{Grid, Kernel, Recorder, shaders};
 use crate::graph::{Bindings, Cost, CpuIo, Op, OracleData, OracleIo, Shapes};
-use crate::{DType, Desc, Result, Tensor, cpu};
+use crate::{DType, Desc, Error, Result, Tensor, cpu};
 
 /// Input: `seeds` u32 `[B, 2]`, low word first. Outputs: `bits` u32 and `normal` f32, `[count]` for one sequence, else
 /// `[B, count]`. Block `b` is Philox4x32-10 of counter `(b, stream, 0, 0)` under the seed (Salmon et al. 2011).
+///
+/// `bits` are equal on every device and `normal` is within 1e-5 of its f64 value, for every seed, stream and place.
 #[derive(Clone, Copy, Debug)]
 pub struct Noise {
     /// Second word of the counter.
@@ -46,6 +48,10 @@ impl Op for Noise {
         "noise"
     }
 
+    fn inputs(&self) -> &'static [&'static str] {
+        &["seeds"]
+    }
+
     fn infer(&self, inputs: &[Option<&Desc>]) -> Result<Vec<Desc>> {
         let seeds = require("noise", inputs, 0, "seeds", DType::U32)?;
         let [batch, two] = dims("noise", "seeds", seeds)?;
@@ -68,7 +74,7 @@ impl Op for Noise {
         recorder.dispatch(&NOISE, &params, &buffers, Grid::elements(batch * self.count.div_ceil(4), 64))
     }
 
-    fn run(&self, shapes: &Shapes, io: &mut CpuIo<'_>) {
+    fn run(&self, shapes: &Shapes, io: &mut CpuIo<'_>) -> Result<()> {
         let [bits, normal] = io.outputs.split();
         let normal = bytemuck::cast_slice_mut(normal);
         for (b, seed) in io.inputs.u32(0).chunks_exact(2).enumerate().take(shapes.input(0).dim(0)) {
@@ -76,6 +82,7 @@ impl Op for Noise {
             let out = (&mut bits[range.clone()], &mut normal[range]);
             cpu::noise::fill([seed[0], seed[1]], self.stream, out.0, out.1);
         }
+        Ok(())
     }
 
     fn evaluate(&self, _shapes: &Shapes, io: &OracleIo<'_>) -> Vec<OracleData> {
@@ -108,9 +115,15 @@ pub const ENTRY: Entry = Entry {
 fn build(mut arguments: Arguments) -> Result<Call> {
     let count = arguments.required("count")?;
     let op = Noise { stream: arguments.setting("stream", 0)?, count };
-    let seed: u64 = arguments.setting("seed", 0)?;
-    let default = Tensor::u32([1, 2], seed_words(seed).to_vec())?;
-    let seeds = arguments.optional("seeds").unwrap_or(default);
+    let seed: Option<u64> = arguments.given("seed")?;
+    let seeds = match (seed, arguments.optional("seeds")) {
+        (Some(seed), Some(_)) => {
+            let found = format!("{seed}, beside a tensor `seeds`");
+            return Err(Error::argument("the setting `seed`", found, "one or the other"));
+        }
+        (None, Some(seeds)) => seeds,
+        (seed, None) => Tensor::u32([1, 2], seed_words(seed.unwrap_or(0)).to_vec())?,
+    };
     arguments.finish("noise")?;
     let outputs = vec![Output::new("bits", Check::Exact), Output::new("normal", Check::Absolute(1e-5))];
     Ok(Call::new(op, vec![Some(seeds)], outputs))

@@ -3,7 +3,7 @@
 use bytemuck::{Pod, Zeroable};
 use drdiff_reference as reference;
 
-use super::{arity, filled, index32, require};
+use super::{filled, index32, require};
 use crate::check::{Arguments, Call, Case, Check, Entry, Gen, Output};
 use crate::gpu::{Grid, Kernel, Recorder, shaders};
 use crate::graph::{Bindings, Cost, CpuIo, Op, OracleData, OracleIo, Shapes};
@@ -22,9 +22,9 @@ pub enum NormKind {
 /// Inputs: `x` `[.., D]` and optional `modulation` (any f32 tensor, `D` values of it from each offset). Output: `y`
 /// like `x`, `norm(x) (1 + scale) + shift` (adaLN, Peebles and Xie 2023), or `norm(x)` without a modulation.
 ///
-/// NMSE is at most 1e-9 in f32, however large a row's mean, where the squares of a row (layer norm: of its distances from
-/// the mean) sum to less than 3e38, which `|x| < 1e18 / sqrt(D)` ensures, and their mean plus `eps` is above 1e-34: smaller
-/// squares are flushed to zero.
+/// NMSE is at most 1e-9 in f32, however large the values of a row and their mean, as long as a row's own sum is finite
+/// and the mean of its squares (layer norm: of the distances from its mean) plus `eps` is above 1e-34: smaller squares are
+/// flushed to zero.
 #[derive(Clone, Copy, Debug)]
 pub struct Norm {
     /// What a row is divided by.
@@ -35,6 +35,17 @@ pub struct Norm {
     pub shift_offset: usize,
     /// First element of the scale.
     pub scale_offset: usize,
+}
+
+/// Refuses an eps that is no number above 0, or one that a device may take for 0.
+pub(crate) fn check_eps(eps: f32) -> Result<()> {
+    match eps >= f32::MIN_POSITIVE && eps.is_finite() {
+        true => Ok(()),
+        false => {
+            let expected = format!("a finite number from {:e} on", f32::MIN_POSITIVE);
+            Err(Error::argument("eps of norm", format!("{eps:e}"), expected))
+        }
+    }
 }
 
 #[repr(C)]
@@ -58,13 +69,14 @@ impl Op for Norm {
         "norm"
     }
 
+    fn inputs(&self) -> &'static [&'static str] {
+        &["x", "modulation"]
+    }
+
     fn infer(&self, inputs: &[Option<&Desc>]) -> Result<Vec<Desc>> {
-        arity("norm", inputs, 2)?;
         let x = require("norm", inputs, 0, "x", DType::F32)?;
         filled("norm", "x", x)?;
-        if !(self.eps >= f32::MIN_POSITIVE && self.eps.is_finite()) {
-            return Err(Error::argument("eps of norm", self.eps, "a positive number"));
-        }
+        check_eps(self.eps)?;
         if inputs.get(1).copied().flatten().is_some() {
             let modulation = require("norm", inputs, 1, "modulation", DType::F32)?;
             let needed = self.shift_offset.max(self.scale_offset).saturating_add(x.last());
@@ -94,10 +106,11 @@ impl Op for Norm {
         recorder.dispatch(&NORM, &params, &buffers, Grid::flat(x.rows()))
     }
 
-    fn run(&self, shapes: &Shapes, io: &mut CpuIo<'_>) {
+    fn run(&self, shapes: &Shapes, io: &mut CpuIo<'_>) -> Result<()> {
         let dim = shapes.input(0).last();
         let modulation = io.inputs.get(1).map(|m| (&m[self.shift_offset..][..dim], &m[self.scale_offset..][..dim]));
         cpu::norm::norm(io.inputs.f32(0), modulation, io.outputs.f32(0), dim, self.kind, self.eps);
+        Ok(())
     }
 
     fn evaluate(&self, shapes: &Shapes, io: &OracleIo<'_>) -> Vec<OracleData> {
@@ -135,8 +148,8 @@ fn build(mut arguments: Arguments) -> Result<Call> {
     let op = Norm {
         kind: arguments.choice("kind", &[("rms", NormKind::Rms), ("layer", NormKind::Layer)])?,
         eps: arguments.setting("eps", 1e-6)?,
-        shift_offset: arguments.setting("shift_offset", 0)?,
-        scale_offset: arguments.setting("scale_offset", 0)?,
+        shift_offset: arguments.offset("shift_offset", "modulation")?,
+        scale_offset: arguments.offset("scale_offset", "modulation")?,
     };
     let inputs = vec![Some(arguments.tensor("x")?), arguments.optional("modulation")];
     arguments.finish("norm")?;
@@ -149,6 +162,8 @@ fn cases(g: &mut Gen) -> Vec<Case> {
         let n = g.pick(&[1, 2, 7, 33, 64, 130]);
         let d = g.pick(&[1, 2, 3, 31, 32, 63, 64, 65, 100, 128, 192, 257, 512]);
         let (kind, eps) = (g.pick(&["rms", "layer"]), g.pick(&[1e-6, 1e-5, 0.1]));
+        // Layer norm of one value is 0.
+        let d = if kind == "layer" { d.max(2) } else { d };
         let (size, offset) = (g.pick(&[0.01, 1.0, 30.0]), g.pick(&[0.0, 0.0, 3.0]));
         let x = g.normal([n, d], 1.0);
         let x = g.fill([n, d], x.as_f32().unwrap_or(&[]).iter().map(|x| (x + offset) * size));
@@ -165,8 +180,21 @@ fn cases(g: &mut Gen) -> Vec<Case> {
     for shape in [vec![70], vec![2, 3, 40], vec![1, 1, 4, 1000]] {
         cases.push(Case::new(format!("x {shape:?}"), Arguments::new().with("x", g.normal(shape, 1.0))));
     }
-    let zeros = g.fill([3, 50], vec![0.0; 150]);
-    cases.push(Case::new("zeros", Arguments::new().with("x", zeros)));
+    // Squares that overflow, of one row among others, of all, and near the largest float.
+    for (d, size) in [(64, 1e17_f32), (65, 1e19), (192, 3e24), (1000, 1e30), (7, 2e36)] {
+        for kind in ["rms", "layer"] {
+            let x = g.normal([5, d], 1.0);
+            let rows = x.as_f32().unwrap_or(&[]).iter().enumerate();
+            let x = g.fill([5, d], rows.map(|(i, x)| x * if i / d == 2 { 1.0 } else { size }));
+            cases.push(Case::new(
+                format!("d={d} {kind} size={size:e}"),
+                Arguments::new().with("x", x).set("kind", kind),
+            ));
+        }
+    }
+    let row = g.normal([50], 1.0);
+    let zeros = g.fill([3, 50], [vec![0.0; 100], row.as_f32().unwrap_or(&[]).to_vec()].concat());
+    cases.push(Case::new("rows of zeros", Arguments::new().with("x", zeros)));
     cases
 }
 

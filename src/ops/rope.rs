@@ -7,11 +7,14 @@ use super::{filled, index32, require};
 use crate::check::{Arguments, Call, Case, Check, Entry, Gen, Output};
 use crate::gpu::{Grid, Kernel, Recorder, shaders};
 use crate::graph::{Bindings, Cost, CpuIo, Op, OracleData, OracleIo, Shapes};
-use crate::{DType, Desc, Error, Result, Tensor, cpu};
+use crate::{DType, Desc, Error, Result, Tensor, cpu, memory};
 
 /// Inputs: `x` `[B, R, D]` or `[R, D]` and `table` `[R, rotary_dim / 2, 2]` of (cos, sin), which all sequences share.
 /// Output: `y` like `x`, with dims `(2j, 2j + 1)` of each head, `(a, b)`, turned to `(a cos - b sin, a sin + b cos)`
 /// (Su et al. 2021); dims from `rotary_dim` on are copied.
+///
+/// NMSE is at most 1e-9 in f32 for `x` of any size from 1e-30 to 1e30: a turn keeps the size of a pair, so nothing cancels
+/// that counts.
 #[derive(Clone, Copy, Debug)]
 pub struct Rope {
     /// Heads: contiguous slices of `D / heads`.
@@ -24,13 +27,13 @@ pub struct Rope {
 /// `p base^(-2j / rotary_dim)`; the rows of the anchors, which come first, are zeros and so set those dims to zero.
 ///
 /// # Errors
-/// Where `rotary_dim` is odd.
+/// Where `rotary_dim` is odd, or the memory is refused.
 pub fn rope_table(anchors: usize, positions: usize, rotary_dim: usize, base: f64) -> Result<Tensor> {
     even(rotary_dim)?;
     let pairs = rotary_dim / 2;
     let frequencies: Vec<f64> = (0..pairs).map(|j| base.powf(-2.0 * j as f64 / rotary_dim as f64)).collect();
-    let mut table = vec![0.0; anchors * rotary_dim];
-    table.reserve_exact(positions * rotary_dim);
+    let mut table = memory::empty("the table of rotations", (anchors + positions) * rotary_dim)?;
+    table.resize(anchors * rotary_dim, 0.0);
     for p in 0..positions {
         for frequency in &frequencies {
             let (sin, cos) = (p as f64 * frequency).sin_cos();
@@ -44,6 +47,15 @@ fn even(rotary_dim: usize) -> Result<()> {
     match rotary_dim.is_multiple_of(2) {
         true => Ok(()),
         false => Err(Error::argument("rotary_dim of rope", rotary_dim, "an even number")),
+    }
+}
+
+/// Refuses a `rotary_dim` that a head has no room for.
+pub(crate) fn check_dim(rotary_dim: usize, head_dim: usize) -> Result<()> {
+    even(rotary_dim)?;
+    match rotary_dim <= head_dim {
+        true => Ok(()),
+        false => Err(Error::argument("rotary_dim of rope", rotary_dim, format!("at most the head's {head_dim}"))),
     }
 }
 
@@ -66,21 +78,21 @@ impl Op for Rope {
         "rope"
     }
 
+    fn inputs(&self) -> &'static [&'static str] {
+        &["x", "table"]
+    }
+
     fn infer(&self, inputs: &[Option<&Desc>]) -> Result<Vec<Desc>> {
         let x = require("rope", inputs, 0, "x", DType::F32)?;
         require("rope", inputs, 1, "table", DType::F32)?;
         filled("rope", "x", x)?;
-        even(self.rotary_dim)?;
         if !matches!(x.shape.len(), 2 | 3) {
             return Err(Error::shape("rope", "x", x.to_string(), "[R, D] or [B, R, D]"));
         }
         if self.heads == 0 || !x.last().is_multiple_of(self.heads) {
             return Err(Error::argument("heads of rope", self.heads, format!("a divisor of D = {}", x.last())));
         }
-        if self.rotary_dim > x.last() / self.heads {
-            let expected = format!("at most the head's {}", x.last() / self.heads);
-            return Err(Error::argument("rotary_dim of rope", self.rotary_dim, expected));
-        }
+        check_dim(self.rotary_dim, x.last() / self.heads)?;
         let expected = Desc::f32([x.dim(x.shape.len() - 2), self.rotary_dim / 2, 2]);
         super::expect("rope", inputs, 1, "table", &expected)?;
         Ok(vec![x.clone()])
@@ -100,10 +112,11 @@ impl Op for Rope {
         recorder.dispatch(&ROPE, &params, &buffers, Grid::elements(x.len(), 256))
     }
 
-    fn run(&self, shapes: &Shapes, io: &mut CpuIo<'_>) {
+    fn run(&self, shapes: &Shapes, io: &mut CpuIo<'_>) -> Result<()> {
         let dim = shapes.input(0).last();
         let (x, table) = (io.inputs.f32(0), io.inputs.f32(1));
         cpu::rope::rope(x, table, io.outputs.f32(0), dim, dim / self.heads, self.rotary_dim);
+        Ok(())
     }
 
     fn evaluate(&self, shapes: &Shapes, io: &OracleIo<'_>) -> Vec<OracleData> {

@@ -12,6 +12,9 @@ use crate::{DType, Desc, Error, Result, cpu};
 /// Inputs: `x` `[.., D]`, `weight` `[E, D]`, `bias` `[E]`, `difficulty` `[..]` (entropy of the previous prediction in
 /// nats) and `difficulty_weight` `[E]`. Output: `logits` `[.., E]`, where
 /// `logits[n, e] = x[n] . weight[e] + bias[e] + difficulty[n] difficulty_weight[e]`.
+///
+/// NMSE is at most 1e-9 in f32 where the products that make up a logit are 0 or above 1e-32 and sum to less than 3e38,
+/// and where their sizes sum to at most 100 times the logit's: what cancels takes its digits along.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Router;
 
@@ -34,6 +37,10 @@ pub const ROUTER: Kernel = Kernel {
 impl Op for Router {
     fn name(&self) -> &'static str {
         "router"
+    }
+
+    fn inputs(&self) -> &'static [&'static str] {
+        &["x", "weight", "bias", "difficulty", "difficulty_weight"]
     }
 
     fn infer(&self, inputs: &[Option<&Desc>]) -> Result<Vec<Desc>> {
@@ -69,16 +76,17 @@ impl Op for Router {
         recorder.dispatch(&ROUTER, &params, &buffers, Grid::flat(tokens.div_ceil(32) * experts.div_ceil(8)))
     }
 
-    fn run(&self, shapes: &Shapes, io: &mut CpuIo<'_>) {
+    fn run(&self, shapes: &Shapes, io: &mut CpuIo<'_>) -> Result<()> {
         let (tokens, dim, experts) = sizes(shapes);
         let [x, weight, bias, difficulty, difficulty_weight] = [0, 1, 2, 3, 4].map(|index| io.inputs.f32(index));
         let logits = io.outputs.f32(0);
-        cpu::gemm::x_times_transposed(x, weight, logits, tokens, dim, experts);
+        cpu::gemm::x_times_transposed(x, weight, logits, tokens, dim, experts)?;
         for (logits, difficulty) in logits.chunks_exact_mut(experts).zip(difficulty) {
             for ((logit, bias), weight) in logits.iter_mut().zip(bias).zip(difficulty_weight) {
                 *logit += bias + difficulty * weight;
             }
         }
+        Ok(())
     }
 
     fn evaluate(&self, shapes: &Shapes, io: &OracleIo<'_>) -> Vec<OracleData> {

@@ -14,6 +14,8 @@ const NAME: &str = "time_embedding";
 /// Inputs: `step`, any f32 tensor whose first element is `gamma = ln(sigma^2 / alpha^2)`, and `frequencies`
 /// `[dim / 2]`, such as [`time_frequencies`] gives. Output: `features` `[1, dim]`, `cos(gamma w_j)` then
 /// `sin(gamma w_j)`.
+///
+/// NMSE is at most 1e-9 in f32 where `|gamma|` is at most 300; called by name, the op refuses more.
 #[derive(Clone, Copy, Debug)]
 pub struct TimeEmbedding {
     /// Features; even, at least 4.
@@ -32,7 +34,7 @@ pub fn time_frequencies(dim: usize) -> Result<Tensor> {
     Tensor::f32([half], (0..half).map(frequency).collect())
 }
 
-fn check_dim(dim: usize) -> Result<()> {
+pub(crate) fn check_dim(dim: usize) -> Result<()> {
     match (4..=1 << 16).contains(&dim) && dim.is_multiple_of(2) {
         true => Ok(()),
         false => Err(Error::argument("dim of time_embedding", dim, "an even number from 4 to 65536")),
@@ -58,6 +60,10 @@ impl Op for TimeEmbedding {
         NAME
     }
 
+    fn inputs(&self) -> &'static [&'static str] {
+        &["step", "frequencies"]
+    }
+
     fn infer(&self, inputs: &[Option<&Desc>]) -> Result<Vec<Desc>> {
         check_dim(self.dim)?;
         let step = require(NAME, inputs, 0, "step", DType::F32)?;
@@ -77,12 +83,13 @@ impl Op for TimeEmbedding {
         recorder.dispatch(&TIME_EMBEDDING, &params, &buffers, Grid::elements(self.dim / 2, 64))
     }
 
-    fn run(&self, _shapes: &Shapes, io: &mut CpuIo<'_>) {
+    fn run(&self, _shapes: &Shapes, io: &mut CpuIo<'_>) -> Result<()> {
         let (gamma, frequencies) = (io.inputs.f32(0)[0], io.inputs.f32(1));
         let (cosines, sines) = io.outputs.f32(0).split_at_mut(self.dim / 2);
         for ((cos, sin), frequency) in cosines.iter_mut().zip(sines).zip(frequencies) {
             (*sin, *cos) = (gamma * frequency).sin_cos();
         }
+        Ok(())
     }
 
     fn evaluate(&self, _shapes: &Shapes, io: &OracleIo<'_>) -> Vec<OracleData> {

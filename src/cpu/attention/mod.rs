@@ -11,12 +11,11 @@ use rayon::prelude::*;
 use crate::ops::Pattern;
 use crate::ops::attention::Sizes;
 use crate::ops::attention::cost::dilated_distances;
-use softmax::{MASKED, Softmax};
+use crate::{Result, memory};
+use softmax::{KEYS, MASKED, Softmax};
 
 /// Queries of a block.
 const QUERIES: usize = 64;
-/// Keys of a block.
-const KEYS: usize = 256;
 
 /// What to compute.
 pub(crate) struct Task<'a> {
@@ -50,28 +49,33 @@ struct Head<'a> {
 }
 
 /// `out` and `lse` of `[q, k, v]`, each `[B, N, H, Dh]`.
-pub(crate) fn attention(task: &Task<'_>, qkv: [&[f32]; 3], out: &mut [f32], lse: &mut [f32]) {
+///
+/// # Errors
+/// Where memory is refused.
+pub(crate) fn attention(task: &Task<'_>, qkv: [&[f32]; 3], out: &mut [f32], lse: &mut [f32]) -> Result<()> {
     let Sizes { batch, rows, heads, head_dim } = task.sizes;
-    let mut plan =
-        Plan { task, window: rows, distances: Vec::new(), globals: Vec::new(), is_global: vec![false; rows] };
+    let is_global = memory::zeroed("the global positions", rows)?;
+    let mut plan = Plan { task, window: rows, distances: Vec::new(), globals: Vec::new(), is_global };
     if let Pattern::Hsa { window, dilations } = task.pattern {
         plan.window = (*window).min(rows);
         plan.distances = dilated_distances(*window, dilations, rows);
-        plan.globals = task.globals.iter().map(|&global| global as usize).filter(|&global| global < rows).collect();
+        let inside = task.globals.iter().map(|&global| global as usize).filter(|&global| global < rows);
+        plan.globals = memory::collected("the global positions", inside)?;
         for &global in &plan.globals {
             plan.is_global[global] = true;
         }
     }
     let [q, k, v] = qkv.map(|x| by_head(x, &task.sizes));
+    let (q, k, v) = (q?, k?, v?);
     let size = rows * head_dim;
-    let mut out_by_head = vec![0.0; batch * heads * size];
-    let mut lse_by_head = vec![f32::NEG_INFINITY; batch * heads * rows];
+    let mut out_by_head = memory::zeroed("the output of attention", batch * heads * size)?;
+    let mut lse_by_head = memory::filled("the output of attention", batch * heads * rows, f32::NEG_INFINITY)?;
     let planes = out_by_head.par_chunks_mut(size).zip(lse_by_head.par_chunks_mut(rows)).enumerate();
-    planes.for_each(|(plane, (out, lse))| {
+    planes.try_for_each(|(plane, (out, lse))| {
         let length = task.lengths.get(plane / heads).map_or(rows, |&length| (length as usize).min(rows));
         let part = |x| &<[f32]>::split_at(x, plane * size).1[..length * head_dim];
-        plan.head(&Head { q: part(&q), k: part(&k), v: part(&v), length }, out, lse);
-    });
+        plan.head(&Head { q: part(&q), k: part(&k), v: part(&v), length }, out, lse)
+    })?;
     out.par_chunks_mut(heads * head_dim).zip(lse.par_chunks_mut(heads)).enumerate().for_each(|(row, (out, lse))| {
         let (b, i) = (row / rows, row % rows);
         for (h, (out, lse)) in out.chunks_mut(head_dim).zip(lse).enumerate() {
@@ -80,59 +84,62 @@ pub(crate) fn attention(task: &Task<'_>, qkv: [&[f32]; 3], out: &mut [f32], lse:
             *lse = lse_by_head[at];
         }
     });
+    Ok(())
 }
 
 /// `[B, N, H, Dh]` to `[B, H, N, Dh]`.
-fn by_head(x: &[f32], sizes: &Sizes) -> Vec<f32> {
+fn by_head(x: &[f32], sizes: &Sizes) -> Result<Vec<f32>> {
     let Sizes { rows, heads, head_dim, .. } = *sizes;
-    let mut y = vec![0.0; x.len()];
+    let mut y = memory::zeroed("an input of attention", x.len())?;
     y.par_chunks_mut(rows * head_dim).enumerate().for_each(|(plane, y)| {
         let first = (plane / heads * rows * heads + plane % heads) * head_dim;
         for (row, y) in y.chunks_mut(head_dim).enumerate() {
             y.copy_from_slice(&x[first + row * heads * head_dim..][..head_dim]);
         }
     });
-    y
+    Ok(y)
 }
 
 impl Plan<'_> {
     /// One head of one sequence: `out` `[N, Dh]` and `lse` `[N]` hold what padding holds.
-    fn head(&self, head: &Head<'_>, out: &mut [f32], lse: &mut [f32]) {
+    fn head(&self, head: &Head<'_>, out: &mut [f32], lse: &mut [f32]) -> Result<()> {
         let d = self.task.sizes.head_dim;
         let blocks = out.par_chunks_mut(QUERIES * d).zip(lse.par_chunks_mut(QUERIES)).enumerate();
-        blocks.for_each(|(block, (out, lse))| {
+        blocks.try_for_each(|(block, (out, lse))| -> Result<()> {
             let first = block * QUERIES;
             let end = (first + lse.len()).min(head.length);
             if first < end && !self.is_global[first..end].iter().all(|&global| global) {
                 let (rows, _) = lse.split_at_mut(end - first);
-                self.block(head, first, end).finish(&mut out[..rows.len() * d], rows);
+                self.block(head, first, end)?.finish(&mut out[..rows.len() * d], rows);
             }
+            Ok(())
+        })?;
+        let inside = self.globals.iter().copied().filter(|&global| global < head.length);
+        let globals = memory::collected("the global positions", inside)?;
+        let results = globals.par_chunks(QUERIES).map(|positions| -> Result<_> {
+            let mut softmax = Softmax::new(&gather(head.q, positions, d)?, d, self.task.scale)?;
+            for (k, v) in head.k.chunks(KEYS * d).zip(head.v.chunks(KEYS * d)) {
+                softmax.fold(k, v, |_| {})?;
+            }
+            let what = "the output of attention";
+            let mut result = (memory::zeroed(what, positions.len() * d)?, memory::zeroed(what, positions.len())?);
+            softmax.finish(&mut result.0, &mut result.1);
+            Ok(result)
         });
-        let globals: Vec<usize> = self.globals.iter().copied().filter(|&global| global < head.length).collect();
-        let results: Vec<(Vec<f32>, Vec<f32>)> = globals
-            .par_chunks(QUERIES)
-            .map(|positions| {
-                let mut softmax = Softmax::new(&gather(head.q, positions, d), d, self.task.scale);
-                for (k, v) in head.k.chunks(KEYS * d).zip(head.v.chunks(KEYS * d)) {
-                    softmax.fold(k, v, |_| {});
-                }
-                let mut result = (vec![0.0; positions.len() * d], vec![0.0; positions.len()]);
-                softmax.finish(&mut result.0, &mut result.1);
-                result
-            })
-            .collect();
+        let results: Vec<(Vec<f32>, Vec<f32>)> = results.collect::<Result<_>>()?;
         for (positions, (rows, sums)) in globals.chunks(QUERIES).zip(&results) {
             for ((&position, row), &sum) in positions.iter().zip(rows.chunks(d)).zip(sums) {
                 out[position * d..][..d].copy_from_slice(row);
                 lse[position] = sum;
             }
         }
+        Ok(())
     }
 
     /// Queries `first..end`, as if none of them were global.
-    fn block(&self, head: &Head<'_>, first: usize, end: usize) -> Softmax {
+    fn block(&self, head: &Head<'_>, first: usize, end: usize) -> Result<Softmax> {
         let d = self.task.sizes.head_dim;
-        let mut softmax = Softmax::new(&head.q[first * d..end * d], d, self.task.scale);
+        let mut softmax = Softmax::new(&head.q[first * d..end * d], d, self.task.scale)?;
         let last_key = (end + self.window).min(head.length);
         let mut key = first.saturating_sub(self.window);
         while key < last_key {
@@ -144,7 +151,7 @@ impl Plan<'_> {
                 if masked {
                     self.mask_local(scores, first, key, next);
                 }
-            });
+            })?;
             key = next;
         }
         for distances in self.distances.chunks(KEYS / 2) {
@@ -154,10 +161,10 @@ impl Plan<'_> {
             let inside = positions.partition_point(|&position| position < head.length);
             if inside > 0 {
                 let positions = &positions[..inside];
-                softmax.fold(&gather(head.k, positions, d), &gather(head.v, positions, d), |_| {});
+                softmax.fold(&gather(head.k, positions, d)?, &gather(head.v, positions, d)?, |_| {})?;
             }
         }
-        softmax
+        Ok(softmax)
     }
 
     /// Masks the keys `key..next` that a query sees through something else than the window, or not at all.
@@ -179,6 +186,8 @@ impl Plan<'_> {
 }
 
 /// Rows of `x` at `positions`.
-fn gather(x: &[f32], positions: &[usize], d: usize) -> Vec<f32> {
-    positions.iter().flat_map(|&position| &x[position * d..][..d]).copied().collect()
+fn gather(x: &[f32], positions: &[usize], d: usize) -> Result<Vec<f32>> {
+    let mut rows = memory::empty("the rows of global positions", positions.len() * d)?;
+    positions.iter().for_each(|&position| rows.extend_from_slice(&x[position * d..][..d]));
+    Ok(rows)
 }

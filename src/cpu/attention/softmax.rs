@@ -4,7 +4,10 @@ use ndarray::linalg::general_mat_mul;
 use ndarray::{ArrayView2, ArrayViewMut2};
 
 use crate::cpu::gemm;
+use crate::{Result, memory};
 
+/// Most keys of one fold.
+pub(super) const KEYS: usize = 256;
 /// What a score no query sees is set to; finite, so that differences are too.
 pub(super) const MASKED: f32 = -3.0e38;
 
@@ -21,30 +24,40 @@ pub(super) struct Softmax {
 
 impl Softmax {
     /// Nothing seen yet by `queries` `[rows, Dh]`.
-    pub(super) fn new(queries: &[f32], head_dim: usize, scale: f32) -> Self {
+    ///
+    /// # Errors
+    /// Where memory is refused; all of it but for products is taken here.
+    pub(super) fn new(queries: &[f32], head_dim: usize, scale: f32) -> Result<Self> {
         let rows = queries.len() / head_dim;
-        Self {
-            queries: queries.iter().map(|x| x * scale).collect(),
+        let what = "the softmax of a block of queries";
+        Ok(Self {
+            queries: memory::collected(what, queries.iter().map(|x| x * scale))?,
             head_dim,
-            top: vec![MASKED; rows],
-            total: vec![0.0; rows],
-            sums: vec![0.0; queries.len()],
-            scores: Vec::new(),
-        }
+            top: memory::filled(what, rows, MASKED)?,
+            total: memory::zeroed(what, rows)?,
+            sums: memory::zeroed(what, queries.len())?,
+            scores: memory::empty(what, rows * KEYS)?,
+        })
     }
 
-    /// Every query over the same `keys` and `values` `[n, Dh]`; `mask` sets scores `[rows, n]` to [`MASKED`].
-    pub(super) fn fold(&mut self, keys: &[f32], values: &[f32], mask: impl FnOnce(&mut [f32])) {
+    /// Every query over the same `keys` and `values` `[n, Dh]`, at most [`KEYS`] of them; `mask` sets scores `[rows, n]`
+    /// to [`MASKED`].
+    ///
+    /// # Errors
+    /// Where memory is refused.
+    pub(super) fn fold(&mut self, keys: &[f32], values: &[f32], mask: impl FnOnce(&mut [f32])) -> Result<()> {
         let (rows, d, n) = (self.top.len(), self.head_dim, keys.len() / self.head_dim);
         self.scores.resize(rows * n, 0.0);
-        gemm::product(&self.queries, keys, &mut self.scores, d, n);
+        gemm::product(&self.queries, keys, &mut self.scores, d, n)?;
         mask(&mut self.scores);
         self.weigh(n);
+        gemm::packing(rows, n, d)?;
         let shapes = "the slices were made with these sizes";
         let weights = ArrayView2::from_shape((rows, n), &self.scores).expect(shapes);
         let values = ArrayView2::from_shape((n, d), values).expect(shapes);
         let mut sums = ArrayViewMut2::from_shape((rows, d), &mut self.sums).expect(shapes);
         general_mat_mul(1.0, &weights, &values, 1.0, &mut sums);
+        Ok(())
     }
 
     /// Query `first + row` over the keys at each of `distances` before and behind it that exist and are not masked.

@@ -1,12 +1,12 @@
 //! `attention` called by name.
 
 use super::{Attention, Pattern};
-use crate::check::{Arguments, Call, Check, Output};
+use crate::check::{Arguments, Call, Check, Output, parse};
 use crate::{Error, Result};
 
 pub(super) fn build(mut arguments: Arguments) -> Result<Call> {
     let hsa = arguments.choice("pattern", &[("dense", false), ("hsa", true)])?;
-    let window: Option<usize> = arguments.text("window").map(|text| number("window", &text)).transpose()?;
+    let window: Option<usize> = arguments.given("window")?;
     let dilations = arguments.text("dilations").map(|text| dilations(&text)).transpose()?;
     let pattern = match (hsa, window, dilations) {
         (true, Some(window), dilations) => Pattern::Hsa { window, dilations: dilations.unwrap_or_default() },
@@ -16,9 +16,7 @@ pub(super) fn build(mut arguments: Arguments) -> Result<Call> {
             return Err(Error::argument("pattern=dense", "given with window or dilations", "those for hsa alone"));
         }
     };
-    let heads = arguments.text("heads").map(|text| number("heads", &text)).transpose()?;
-    let scale = arguments.text("scale").map(|text| number("scale", &text)).transpose()?;
-    let op = Attention { heads, pattern, scale };
+    let op = Attention { heads: arguments.given("heads")?, pattern, scale: arguments.given("scale")? };
     let [q, k, v] = ["q", "k", "v"].map(|name| arguments.tensor(name));
     let (q, k, v) = (q?, k?, v?);
     let rows = op.sizes(q.desc())?.rows;
@@ -41,15 +39,11 @@ pub(super) fn build(mut arguments: Arguments) -> Result<Call> {
     Ok(Call::new(op, vec![Some(q), Some(k), Some(v), globals, lengths], outputs))
 }
 
-fn number<T: std::str::FromStr>(name: &str, text: &str) -> Result<T> {
-    text.trim().parse().map_err(|_| Error::argument(format!("the setting `{name}`"), format!("`{text}`"), "a number"))
-}
-
 /// `r:k,r:k`; empty for none.
 fn dilations(text: &str) -> Result<Vec<(usize, usize)>> {
     let pairs = text.split(',').filter(|_| !text.trim().is_empty());
     let pair = |pair: &str| match pair.split_once(':') {
-        Some((r, k)) => Ok((number("dilations", r)?, number("dilations", k)?)),
+        Some((r, k)) => Ok((parse("dilations", r)?, parse("dilations", k)?)),
         None => Err(Error::argument("the setting `dilations`", format!("`{text}`"), "r:k,r:k")),
     };
     pairs.map(pair).collect()
@@ -93,7 +87,8 @@ mod tests {
             (refusal(&shape, &hsa("0:3"), None), "r of at least 1"),
             (refusal(&shape, &hsa("2"), None), "r:k"),
             (refusal(&shape, &hsa("2:3,"), None), "r:k"),
-            (refusal(&shape, &hsa("2:-3"), None), "a number"),
+            (refusal(&shape, &hsa("2:-3"), None), "a whole number"),
+            (refusal(&shape, &[("window", "0")], None), "hsa"),
             (refusal(&shape, &hsa(&["1:1"; 17].join(",")), None), "at most 16"),
             (refusal(&shape, &hsa(""), Some(vec![1, 1])), "not sorted"),
             (refusal(&shape, &hsa(""), Some(vec![1, 5])), "below 5"),

@@ -70,12 +70,17 @@ fn case(g: &mut Gen, index: usize) -> Case {
         arguments = arguments.set("heads", heads);
     }
     if g.below(8) == 0 {
-        let scale = g.pick(&[0.0, 0.3, 1.0, -0.7]);
+        // Without scores, one value a row would be the same in all rows.
+        let scale = g.pick(&[if heads * head_dim > 1 { 0.0 } else { 0.5 }, 0.3, 1.0, -0.7]);
         arguments = arguments.set("scale", scale);
         label += &format!(" scale={scale}");
     }
     if g.below(3) > 0 {
-        let lengths: Vec<u32> = (0..batch).map(|b| if b == 1 { n as u32 } else { g.below(n + 1) as u32 }).collect();
+        // Of several sequences the second is whole and others may be empty; one alone is not.
+        let lengths: Vec<u32> = match batch {
+            1 => vec![1 + g.below(n) as u32],
+            _ => (0..batch).map(|b| if b == 1 { n as u32 } else { g.below(n + 1) as u32 }).collect(),
+        };
         label += &format!(" lengths={lengths:?}");
         arguments = arguments.with("lengths", Tensor::u32([batch], lengths).expect("one length a sequence"));
     }
@@ -97,7 +102,7 @@ fn case(g: &mut Gen, index: usize) -> Case {
 /// has to hand on more than a rounded log-sum-exp. Globals fill two ranges of keys.
 fn equal_scores(g: &mut Gen, score: f32, pattern: Option<&str>) -> Case {
     let (n, heads, head_dim) = (300, 2, 3);
-    let sign = |row: usize| if row % 2 == 0 { 1.0 } else { -1.0 };
+    let sign = |row: usize| if row.is_multiple_of(2) { 1.0 } else { -1.0 };
     let q = g.fill([n, heads, head_dim], (0..n).flat_map(|row| [sign(row), 0.0, 0.0, sign(row), 0.0, 0.0]));
     let k = g.fill([n, heads, head_dim], (0..n * heads).flat_map(|_| [score, 0.0, 0.0]));
     let v = g.normal([n, heads, head_dim], 1.0);

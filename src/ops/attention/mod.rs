@@ -7,11 +7,11 @@ mod kernels;
 
 use drdiff_reference as reference;
 
-use super::{arity, expect, require};
+use super::{expect, require};
 use crate::check::Entry;
 use crate::gpu::Recorder;
 use crate::graph::{Bindings, Cost, CpuIo, Op, OracleData, OracleIo, Shapes};
-use crate::{DType, Desc, Error, Result, cpu};
+use crate::{DType, Desc, Error, Result, cpu, memory};
 
 /// Widest head.
 pub const MAX_HEAD_DIM: usize = 256;
@@ -102,7 +102,7 @@ impl Attention {
 }
 
 impl Pattern {
-    fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         let Self::Hsa { dilations, .. } = self else { return Ok(()) };
         if dilations.len() > MAX_DILATIONS {
             let expected = format!("at most {MAX_DILATIONS}");
@@ -120,9 +120,12 @@ impl Op for Attention {
         "attention"
     }
 
+    fn inputs(&self) -> &'static [&'static str] {
+        &["q", "k", "v", "globals", "lengths"]
+    }
+
     fn infer(&self, inputs: &[Option<&Desc>]) -> Result<Vec<Desc>> {
         self.pattern.check()?;
-        arity("attention", inputs, LENGTHS + 1)?;
         if let Some(scale) = self.scale.filter(|scale| !scale.is_finite()) {
             return Err(Error::argument("the scale of attention", scale, "a finite number"));
         }
@@ -132,6 +135,8 @@ impl Op for Attention {
             expect("attention", inputs, index, name, q)?;
         }
         let Sizes { batch, rows, heads, .. } = self.sizes(q)?;
+        // While the list of them grows, the old one is there too.
+        memory::room("the dilated distances", 24 * cost::most_distances(&self.pattern, rows) as u64)?;
         if let Some(globals) = inputs.get(GLOBALS).copied().flatten() {
             let fits = globals.dtype == DType::U32 && globals.shape.len() == 1;
             if !fits || globals.is_empty() || globals.len() > rows {
@@ -153,7 +158,7 @@ impl Op for Attention {
         kernels::encode(self, recorder, shapes, io)
     }
 
-    fn run(&self, shapes: &Shapes, io: &mut CpuIo<'_>) {
+    fn run(&self, shapes: &Shapes, io: &mut CpuIo<'_>) -> Result<()> {
         let sizes = self.sizes_of(shapes);
         let task = cpu::attention::Task {
             sizes,
@@ -164,7 +169,7 @@ impl Op for Attention {
         };
         let [out, lse] = io.outputs.split();
         let (out, lse) = (bytemuck::cast_slice_mut(out), bytemuck::cast_slice_mut(lse));
-        cpu::attention::attention(&task, [0, 1, 2].map(|index| io.inputs.f32(index)), out, lse);
+        cpu::attention::attention(&task, [0, 1, 2].map(|index| io.inputs.f32(index)), out, lse)
     }
 
     fn evaluate(&self, shapes: &Shapes, io: &OracleIo<'_>) -> Vec<OracleData> {

@@ -20,7 +20,7 @@ fn build(mut arguments: Arguments) -> Result<Call> {
         (Some(words), 1) => words.to_vec(),
         _ => return Err(Error::shape("experts", "widths", widths.desc().to_string(), "U32 [E]")),
     };
-    let gate_offset = arguments.setting("gate_offset", 0)?;
+    let gate_offset = arguments.offset("gate_offset", "scale")?;
     let op = Experts { top_k: arguments.required("top_k")?, widths, gate_offset };
     let names = ["x", "router_logits", "gate", "up", "down"];
     let mut inputs: Vec<_> = names.into_iter().map(|name| arguments.tensor(name).map(Some)).collect::<Result<_>>()?;
@@ -139,7 +139,9 @@ fn cases(g: &mut Gen) -> Vec<Case> {
     }
     // More scratch than one pass has.
     let logits_of_passes = logits(g, "normal", 66_000, 4);
-    let arguments = case(g, &[66_000], 64, &[0, 1, 0, 2], 4, logits_of_passes);
+    let arguments = case(g, &[66_000], 64, &[0, 1, 0, 2], 4, logits_of_passes)
+        .with("residual", g.normal([66_000, 64], 1.0))
+        .with("scale", g.normal([64], 1.0));
     cases.push(Case::new("N=66000, two passes", arguments));
     for front in [&[2, 3, 5][..], &[2, 33], &[]] {
         let rows = front.iter().product();

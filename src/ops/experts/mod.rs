@@ -8,7 +8,7 @@ use drdiff_reference as reference;
 pub use cases::ENTRY;
 pub use encode::{COMBINE, DOWN, DOWN_FEW, GATE_UP, GATE_UP_FEW, SCAN, SCATTER, TOP_K};
 
-use super::{arity, dims, expect, require};
+use super::{dims, expect, require};
 use crate::gpu::Recorder;
 use crate::graph::{Bindings, Cost, CpuIo, Op, OracleData, OracleIo, Shapes};
 use crate::{DType, Desc, Error, Result, cpu};
@@ -26,6 +26,10 @@ pub const MAX_EXPERTS: usize = 256;
 /// `out = residual + scale * sum over the chosen of p_e down_e (silu(gate_e x) * up_e x)`, p the softmax of the
 /// unshifted logits over the chosen. Expert `e` owns the hidden units from the sum of the widths before it; one of
 /// width 0 takes its share and adds nothing.
+///
+/// Indices and counts are exact for any logits, minus infinity included where a token has `top_k` experts left. `out` has
+/// an NMSE of at most 1e-9 in f32 where each of the three products meets what [`Linear`](super::Linear) asks for, the
+/// hidden values with them: some 1e-15 to 1e17 in `x` with weights of unit gain.
 #[derive(Clone, Debug, Default)]
 pub struct Experts {
     /// Experts that a token goes to.
@@ -56,7 +60,7 @@ impl Sizes {
 
 impl Experts {
     /// E and the sum of the widths, where they and `top_k` are as they must be.
-    fn check(&self) -> Result<(usize, usize)> {
+    pub(crate) fn check(&self) -> Result<(usize, usize)> {
         let experts = self.widths.len();
         if !(1..=MAX_EXPERTS).contains(&experts) {
             let expected = format!("of 1 to {MAX_EXPERTS} experts");
@@ -74,8 +78,11 @@ impl Op for Experts {
         "experts"
     }
 
+    fn inputs(&self) -> &'static [&'static str] {
+        &["x", "router_logits", "gate", "up", "down", "cost_bias", "residual", "scale"]
+    }
+
     fn infer(&self, inputs: &[Option<&Desc>]) -> Result<Vec<Desc>> {
-        arity("experts", inputs, 8)?;
         let (experts, units) = self.check()?;
         let x = require("experts", inputs, 0, "x", DType::F32)?;
         let Some((&dim, front)) = x.shape.split_last().filter(|_| !x.is_empty()) else {
@@ -112,12 +119,12 @@ impl Op for Experts {
         encode::encode(self, recorder, shapes, io)
     }
 
-    fn run(&self, shapes: &Shapes, io: &mut CpuIo<'_>) {
+    fn run(&self, shapes: &Shapes, io: &mut CpuIo<'_>) -> Result<()> {
         let Sizes { dim, experts, units, .. } = Sizes::new(shapes);
         let inputs = &io.inputs;
         let [out, indices, counts] = io.outputs.split();
         let out = bytemuck::cast_slice_mut(out);
-        let gates = cpu::experts::top_k(inputs.f32(1), inputs.get(5), experts, self.top_k, indices);
+        let gates = cpu::experts::top_k(inputs.f32(1), inputs.get(5), experts, self.top_k, indices)?;
         counts.fill(0);
         for &expert in indices.iter() {
             counts[expert as usize] += 1;
@@ -130,9 +137,10 @@ impl Op for Experts {
             dim,
             units,
         };
-        let outputs = cpu::experts::outputs(inputs.f32(0), indices, counts, self.top_k, &weights);
+        let outputs = cpu::experts::outputs(inputs.f32(0), indices, counts, self.top_k, &weights)?;
         let scale = inputs.get(7).map(|scale| &scale[self.gate_offset..][..dim]);
         outputs.combine(&gates, self.top_k, dim, inputs.get(6), scale, out);
+        Ok(())
     }
 
     fn evaluate(&self, shapes: &Shapes, io: &OracleIo<'_>) -> Vec<OracleData> {

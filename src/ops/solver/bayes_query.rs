@@ -12,6 +12,9 @@ use crate::{DType, Desc, Result, cpu};
 
 /// Inputs: `z` `[.., De]`, `absorb` `[De]`, `step` `[16]`. Output: `query` like `z`, `(alpha / sigma^2) (z - (1 - alpha) m)`:
 /// its product with embedding `e` is the log-likelihood of `z` given `e`, up to a constant, where all rows have one norm.
+///
+/// NMSE is at most 1e-9 in f32 for values of any size from 1e-25 to 1e25 and an `absorb` up to 30 times as large as the
+/// difference.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct BayesQuery;
 
@@ -35,6 +38,10 @@ impl Op for BayesQuery {
         "bayes_query"
     }
 
+    fn inputs(&self) -> &'static [&'static str] {
+        &["z", "absorb", "step"]
+    }
+
     fn infer(&self, inputs: &[Option<&Desc>]) -> Result<Vec<Desc>> {
         let z = require("bayes_query", inputs, 0, "z", DType::F32)?;
         require("bayes_query", inputs, 1, "absorb", DType::F32)?;
@@ -51,9 +58,10 @@ impl Op for BayesQuery {
         recorder.dispatch(&BAYES_QUERY, &params, &buffers, Grid::elements(z.len(), 64))
     }
 
-    fn run(&self, _shapes: &Shapes, io: &mut CpuIo<'_>) {
+    fn run(&self, _shapes: &Shapes, io: &mut CpuIo<'_>) -> Result<()> {
         let step = StepRow::from_words(io.inputs.f32(2));
         cpu::solver::bayes_query(io.inputs.f32(0), io.inputs.f32(1), &step, io.outputs.f32(0));
+        Ok(())
     }
 
     fn evaluate(&self, _shapes: &Shapes, io: &OracleIo<'_>) -> Vec<OracleData> {

@@ -29,6 +29,8 @@ pub struct StepRow {
     pub stream: f32,
     /// 1 where this step sharpens the network's logits. Read through a graph's weights, by no kernel.
     pub sharpen: f32,
+    /// The number of this evaluation, from 1.
+    pub evaluation: f32,
 }
 
 impl StepRow {
@@ -57,6 +59,7 @@ impl StepRow {
             self.refresh,
             self.stream,
             self.sharpen,
+            self.evaluation,
         ];
         words.resize(Self::LEN, 0.0);
         words
@@ -78,6 +81,7 @@ impl StepRow {
             refresh: at(9),
             stream: at(10),
             sharpen: at(Self::SHARPEN),
+            evaluation: at(12),
         }
     }
 

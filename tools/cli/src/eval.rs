@@ -81,14 +81,14 @@ impl Eval {
         let mut report = Report::default();
         if let Some(corpus) = &corpus {
             self.score(corpus, &mut report)?;
-            report.text = Some(Statistics::of(&[corpus.tokens()]));
+            report.text = Some(Statistics::of(&[corpus.tokens()])?);
         }
         if !samples.is_empty() {
-            report.samples = Some(Statistics::of(&samples));
+            report.samples = Some(Statistics::of(&samples)?);
         }
         if let (Some(corpus), false) = (&corpus, samples.is_empty()) {
             let (text, samples) = cut_alike(corpus.tokens(), &samples);
-            report.alike = Some(Alike { text: Statistics::of(&text), samples: Statistics::of(&samples) });
+            report.alike = Some(Alike { text: Statistics::of(&text)?, samples: Statistics::of(&samples)? });
         }
         print(&if self.json { format!("{:#}\n", self.json(&report)) } else { report.table() })
     }
@@ -113,7 +113,7 @@ impl Eval {
         let stop = Stop::on_interrupt()?;
         let likelihood = self.likelihood(&model, corpus, &stop)?;
         let (tokens, seconds) = (likelihood.value.tokens, likelihood.seconds);
-        note(&format!("{tokens} tokens scored in {seconds:.2} s: {:.1} tokens/s", tokens as f64 / seconds));
+        note(format_args!("{tokens} tokens scored in {seconds:.2} s: {:.1} tokens/s", tokens as f64 / seconds));
         report.device = Some(device.name());
         report.likelihood = Some(likelihood);
         if self.infill_windows > 0 {

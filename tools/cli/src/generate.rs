@@ -6,9 +6,9 @@ use std::time::Instant;
 
 use clap::Args;
 use drdiff::model::{Generated, Progress, Request};
-use drdiff::{Device, Model, Prompt, Sampler, SessionOptions};
+use drdiff::{Device, Model, Prompt, Sampler, SessionOptions, memory};
 use indicatif::ProgressBar;
-use serde_json::json;
+use serde::Serialize;
 
 use crate::device::{DeviceArgs, ModelArgs};
 use crate::method::MethodArg;
@@ -82,6 +82,9 @@ impl Generate {
         if let Some(path) = &self.routing {
             Routing::check_name(path)?;
         }
+        if self.routing.is_some() && self.routing == self.trace {
+            return Err(drdiff::Error::argument("--trace and --routing", "the same file", "two files").into());
+        }
         if self.snapshots == Some(0) {
             return Err(drdiff::Error::argument("the interval of snapshots", 0, "at least 1").into());
         }
@@ -90,10 +93,15 @@ impl Generate {
         let loading = spinner(format!("loading {}", folder.display()));
         let model = Model::load(&folder, &device)?;
         loading.finish_and_clear();
+        if (self.prompt.is_some() || self.suffix.is_some()) && !model.config().trained_for_prompts() {
+            note("note: this model was not trained to continue a prompt: its text may not follow from it");
+        }
         let options =
             SessionOptions { length: self.length, profile: self.trace.is_some(), inspect: self.routing.is_some() };
         let mut session = model.session(options)?;
         let sampler = self.sampler();
+        let given = self.prompt.iter().chain(&self.suffix).map(String::len).sum::<usize>();
+        memory::room("the prompts", (self.count * given) as u64)?;
         let request = Request { prompt: self.prompt(), ..Request::default() };
         let requests = vec![request; self.count];
 
@@ -119,7 +127,7 @@ impl Generate {
         let generated = outcome?;
         let positions: usize = generated.iter().map(|generated| generated.tokens.len()).sum();
         let (peak, bound) = session.plan().map_or((0, 0), |plan| (plan.peak(), plan.lower_bound()));
-        note(&format!(
+        note(format_args!(
             "{positions} tokens in {seconds:.2} s: {:.1} tokens/s, {:.3} s a step; temporaries {:.1} MiB (lower bound {:.1})",
             positions as f64 / seconds,
             seconds / self.steps as f64,
@@ -163,7 +171,7 @@ impl Generate {
     ) -> drdiff::Result<()> {
         if self.snapshots.is_some_and(|every| progress.step.is_multiple_of(every)) {
             for text in progress.snapshot()? {
-                bar.suspend(|| note(&format!("[{}/{}] {text}", progress.step, progress.steps)));
+                bar.suspend(|| note(format_args!("[{}/{}] {text}", progress.step, progress.steps)));
             }
         }
         if let Some(trace) = trace {
@@ -175,22 +183,45 @@ impl Generate {
                     "a device that has them",
                 ));
             }
-            trace.add(progress.step, times);
+            trace.add(progress.step, times)?;
         }
         if let Some(routing) = routing {
-            routing.add(progress.anchors(), progress.routing()?);
+            routing.add(progress.anchors(), progress.routing()?)?;
         }
         Ok(())
     }
 
     fn print(&self, generated: &[Generated], device: &Device, seconds: f64) -> Result<(), Failure> {
-        if self.json {
-            let texts: Vec<_> =
-                generated.iter().map(|g| json!({ "text": g.text, "tokens": g.tokens, "seed": g.seed })).collect();
-            let report = json!({ "device": device.name(), "steps": self.steps, "seconds": seconds, "texts": texts });
-            return print(&format!("{report:#}\n"));
-        }
-        let texts: Vec<_> = generated.iter().map(|generated| generated.text.as_str()).collect();
-        print(&format!("{}\n", texts.join("\n\n---\n\n")))
+        let text = memory::written("what is printed", |out| {
+            if self.json {
+                let texts = generated.iter().map(|g| Text { seed: g.seed, text: &g.text, tokens: &g.tokens });
+                let texts = texts.collect();
+                let report = Report { device: device.name(), seconds, steps: self.steps, texts };
+                serde_json::to_writer_pretty(&mut *out, &report)?;
+            } else {
+                for (index, generated) in generated.iter().enumerate() {
+                    let rule = if index > 0 { "\n\n---\n\n" } else { "" };
+                    write!(out, "{rule}{}", generated.text)?;
+                }
+            }
+            writeln!(out)
+        })?;
+        print(std::str::from_utf8(&text)?)
     }
+}
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Report<'a> {
+    device: String,
+    seconds: f64,
+    steps: usize,
+    texts: Vec<Text<'a>>,
+}
+
+#[derive(Serialize)]
+struct Text<'a> {
+    seed: u64,
+    text: &'a str,
+    tokens: &'a [u32],
 }

@@ -26,6 +26,9 @@ pub fn run() -> Result<(), Failure> {
             limits.max_compute_invocations_per_workgroup,
             limits.max_storage_buffers_per_shader_stage,
         )?;
+        if let Some(compiler) = &adapter.compiler {
+            writeln!(text, "   shader compiler: {compiler}")?;
+        }
         for report in tiers(adapter.features) {
             let used = if report.used { "used" } else { "not used" };
             writeln!(text, "   tier {}: {used}: {}", report.tier.name(), report.reason)?;
@@ -46,6 +49,9 @@ pub fn run() -> Result<(), Failure> {
             writeln!(text, "auto: {} ({why})", chosen.name())?;
         }
         Err(error) => writeln!(text, "auto: {}", drdiff::explain(&error))?,
+    }
+    if let Some(note) = &drdiff::host_threads().note {
+        writeln!(text, "{note}")?;
     }
     writeln!(text, "also: cpu (f32, all cores), reference (f64 oracle, slow)")?;
     print(&text)

@@ -1,5 +1,6 @@
 //! `drdiff`: generate text, measure models and texts, verify and measure kernels, call single ops.
 
+mod allocator;
 mod bench;
 mod denoise;
 mod device;
@@ -9,6 +10,7 @@ mod generate;
 mod info;
 mod method;
 mod op;
+mod output;
 mod routing;
 mod samples;
 mod terminal;
@@ -16,9 +18,12 @@ mod trace;
 mod trajectory;
 mod verify;
 
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use output::{note, print};
 
 #[derive(Parser)]
 #[command(name = "drdiff", version, about = "Diffusion text models on any GPU", arg_required_else_help = true)]
@@ -49,7 +54,20 @@ enum Command {
 type Failure = Box<dyn std::error::Error>;
 
 fn main() -> ExitCode {
-    let outcome = match Cli::parse().command {
+    match Cli::try_parse() {
+        Ok(cli) => finish(output::check().and_then(|()| run(cli.command))),
+        Err(error) if error.use_stderr() => error.exit(),
+        // What was asked for: help, or the version.
+        Err(text) => {
+            let text = text.render();
+            let plain = !std::io::stdout().is_terminal();
+            finish(print(&if plain { text.to_string() } else { text.ansi().to_string() }))
+        }
+    }
+}
+
+fn run(command: Command) -> Result<(), Failure> {
+    match command {
         Command::Generate(command) => command.run(),
         Command::Eval(command) => command.run(),
         Command::Denoise(command) => command.run(),
@@ -57,29 +75,16 @@ fn main() -> ExitCode {
         Command::Bench(command) => command.run(),
         Command::Op(command) => command.run(),
         Command::Info => info::run(),
-    };
+    }
+}
+
+fn finish(outcome: Result<(), Failure>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let usage = error.downcast_ref::<drdiff::Error>().is_some_and(drdiff::Error::is_usage);
-            note(&format!("error: {}", drdiff::explain(error.as_ref())));
+            note(format_args!("error: {}", drdiff::explain(error.as_ref())));
             ExitCode::from(if usage { 2 } else { 1 })
         }
     }
-}
-
-/// Prints to standard output; a closed pipe is the reader's choice and no failure.
-fn print(text: &str) -> Result<(), Failure> {
-    use std::io::Write as _;
-    let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        written => Ok(written?),
-    }
-}
-
-/// Says something on standard error; where that is closed, there is nobody to tell.
-fn note(line: &str) {
-    use std::io::Write as _;
-    let _ = writeln!(std::io::stderr(), "{line}");
 }

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use drdiff::Error;
 use drdiff::check::Arguments;
 use drdiff::model::{read_tensors, write_tensors};
 
@@ -32,16 +31,13 @@ impl OpCommand {
     pub fn run(self) -> Result<(), Failure> {
         let entry = entries(Some(&self.name))?[0];
         let mut arguments = Arguments::new();
+        for setting in &self.settings {
+            arguments.assign(setting)?;
+        }
         if let Some(path) = &self.input {
             for (name, tensor) in read_tensors(path)? {
                 arguments = arguments.with(&name, tensor);
             }
-        }
-        for setting in &self.settings {
-            let pair = setting.split_once('=');
-            let (name, value) =
-                pair.ok_or_else(|| Error::argument("a setting", format!("`{setting}`"), "NAME=VALUE"))?;
-            arguments = arguments.set(name, value);
         }
         let device = self.device.open()?;
         let mut prepared = (entry.build)(arguments)?.prepare(&device, Default::default())?;

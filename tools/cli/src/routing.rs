@@ -1,10 +1,14 @@
 //! Which experts each position went to at each step, as data or as a picture.
 
+use std::io::Write as _;
 use std::path::Path;
 
-use drdiff::model::{Config, write_whole};
-use drdiff::{Error, Result, Tensor};
+use drdiff::model::{Config, write_with};
+use drdiff::{Error, Result, Tensor, memory};
 use serde_json::json;
+
+/// Pixels of a position's side.
+const CELL: usize = 4;
 
 /// Chosen experts of every step: `[step][layer]` of u32 `[B, R, k]`, the first sequence's text rows alone.
 #[derive(Default)]
@@ -13,14 +17,15 @@ pub struct Routing {
 }
 
 impl Routing {
-    pub fn add(&mut self, anchors: usize, layers: Vec<Tensor>) {
+    pub fn add(&mut self, anchors: usize, layers: Vec<Tensor>) -> Result<()> {
         let text = |tensor: &Tensor| {
             let shape = &tensor.desc().shape;
             let (rows, k) = (shape[shape.len() - 2], shape[shape.len() - 1]);
             let first = tensor.words().get(..rows * k).unwrap_or(tensor.words());
-            first[(anchors * k).min(first.len())..].to_vec()
+            memory::copied("the routing", &first[(anchors * k).min(first.len())..])
         };
-        self.steps.push(layers.iter().map(text).collect());
+        self.steps.push(layers.iter().map(text).collect::<Result<_>>()?);
+        Ok(())
     }
 
     /// Refuses a file name whose extension says neither picture nor data.
@@ -34,57 +39,56 @@ impl Routing {
     /// Writes `.json` (the indices and each step's share of the dearest choice) or `.png` (step by position, brightness
     /// the mean width over layers).
     pub fn write(&self, path: &Path, config: &Config) -> Result<()> {
-        let bytes = match path.extension().and_then(|extension| extension.to_str()) {
-            Some("json") => {
-                let report = json!({
-                    "widths": config.expert_widths, "top_k": config.top_k,
-                    "share": self.shares(config).iter().map(|step| mean(step)).collect::<Vec<_>>(),
-                    "indices": self.steps,
-                });
-                report.to_string().into_bytes()
-            }
-            _ => self.picture(config, path)?,
-        };
-        write_whole(path, &bytes)
+        match path.extension().and_then(|extension| extension.to_str()) {
+            Some("json") => self.data(path, config),
+            _ => self.picture(path, config),
+        }
     }
 
-    /// `[step][position]`: FLOPs as a share of the dearest choice, mean over layers.
-    fn shares(&self, config: &Config) -> Vec<Vec<f64>> {
+    /// FLOPs at each position of a step as a share of the dearest choice, mean over layers.
+    fn shares(config: &Config, layers: &[Vec<u32>]) -> impl Iterator<Item = f64> {
         let (costs, k) = (config.expert_costs(), config.top_k);
-        let step = |layers: &Vec<Vec<u32>>| {
-            let positions = layers.first().map_or(0, |layer| layer.len() / k);
-            let share = |position: usize| {
-                let chosen = layers.iter().flat_map(|layer| &layer[position * k..(position + 1) * k]);
-                chosen.map(|&expert| costs.get(expert as usize).copied().unwrap_or(0.0)).sum::<f64>()
-                    / layers.len() as f64
-            };
-            (0..positions).map(share).collect()
-        };
-        self.steps.iter().map(step).collect()
+        let positions = layers.first().map_or(0, |layer| layer.len() / k);
+        (0..positions).map(move |position| {
+            let chosen = layers.iter().flat_map(|layer| &layer[position * k..(position + 1) * k]);
+            let cost = |&expert: &u32| costs.get(expert as usize).copied().unwrap_or(0.0);
+            chosen.map(cost).sum::<f64>() / layers.len() as f64
+        })
     }
 
-    fn picture(&self, config: &Config, path: &Path) -> Result<Vec<u8>> {
-        const CELL: usize = 4;
-        let shares = self.shares(config);
-        let (height, width) = (shares.len() * CELL, shares.first().map_or(0, Vec::len) * CELL);
-        let pixels: Vec<u8> = (0..height * width)
-            .map(|at| (shares[at / width / CELL][at % width / CELL].clamp(0.0, 1.0) * 255.0) as u8)
-            .collect();
-        let mut bytes = Vec::new();
-        let failed = |source: png::EncodingError| Error::File {
-            path: path.to_owned(),
-            doing: "encode",
-            source: std::io::Error::other(source),
+    fn data(&self, path: &Path, config: &Config) -> Result<()> {
+        let share = |layers: &Vec<Vec<u32>>| {
+            let (count, sum) = Self::shares(config, layers).fold((0, 0.0), |(n, sum), share| (n + 1, sum + share));
+            sum / f64::from(count.max(1))
         };
-        let mut encoder = png::Encoder::new(&mut bytes, width as u32, height as u32);
-        encoder.set_color(png::ColorType::Grayscale);
-        let mut writer = encoder.write_header().map_err(failed)?;
-        writer.write_image_data(&pixels).map_err(failed)?;
-        writer.finish().map_err(failed)?;
-        Ok(bytes)
+        let shares: Vec<_> = self.steps.iter().map(share).collect();
+        write_with(path, |file| {
+            let (widths, shares) = (json!(config.expert_widths), json!(shares));
+            write!(file, "{{\"widths\":{widths},\"top_k\":{},\"share\":{shares},\"indices\":", config.top_k)?;
+            serde_json::to_writer(&mut *file, &self.steps)?;
+            write!(file, "}}")
+        })
     }
-}
 
-fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len().max(1) as f64
+    fn picture(&self, path: &Path, config: &Config) -> Result<()> {
+        let positions = self.steps.first().map_or(0, |layers| Self::shares(config, layers).count());
+        let (width, height) = (positions * CELL, self.steps.len() * CELL);
+        let mut row = memory::zeroed("a row of the picture", width)?;
+        // Its encoder keeps a few rows.
+        memory::room("the rows of the picture", 8 * width as u64)?;
+        write_with(path, |file| {
+            let mut encoder = png::Encoder::new(file, width as u32, height as u32);
+            encoder.set_color(png::ColorType::Grayscale);
+            let mut writer = encoder.write_header()?;
+            let mut pixels = writer.stream_writer()?;
+            for layers in &self.steps {
+                for (cell, share) in row.chunks_exact_mut(CELL).zip(Self::shares(config, layers)) {
+                    cell.fill((share.clamp(0.0, 1.0) * 255.0) as u8);
+                }
+                (0..CELL).try_for_each(|_| pixels.write_all(&row))?;
+            }
+            pixels.finish()?;
+            Ok(writer.finish()?)
+        })
+    }
 }

@@ -14,9 +14,14 @@ use crate::Failure;
 pub struct Stop(Arc<AtomicBool>);
 
 impl Stop {
-    /// Listens from now on; once in a program.
+    /// Listens from now on; once in a program. Where no thread can be had to listen, an interrupt ends the program.
     pub fn on_interrupt() -> Result<Self, Failure> {
         let stop = Arc::new(AtomicBool::new(false));
+        // Tried ahead: a handler that was set and has no thread would swallow the signal.
+        if let Err(error) = std::thread::Builder::new().spawn(|| ()).map(std::thread::JoinHandle::join) {
+            crate::note(format_args!("no thread to listen for an interrupt ({error}): it ends the run at once"));
+            return Ok(Self(stop));
+        }
         let flag = Arc::clone(&stop);
         ctrlc::set_handler(move || {
             // The first asks the step in flight to be the last; a second does not wait for it.
@@ -38,7 +43,7 @@ pub fn spinner(message: String) -> ProgressBar {
         return ProgressBar::hidden();
     }
     let spinner = ProgressBar::new_spinner().with_message(message);
-    spinner.enable_steady_tick(Duration::from_millis(100));
+    keep_moving(&spinner, Duration::from_millis(100));
     spinner
 }
 
@@ -50,6 +55,22 @@ pub fn bar(doing: &str, steps: usize) -> ProgressBar {
     if let Ok(style) = ProgressStyle::with_template("{msg} {bar:40} {pos}/{len} {eta}") {
         bar.set_style(style);
     }
-    bar.enable_steady_tick(Duration::from_millis(200));
+    keep_moving(&bar, Duration::from_millis(200));
     bar
+}
+
+/// Draws a bar again and again until it is finished. Where no thread can be had for that, it moves when its owner says
+/// something; the bar's own ticker would panic.
+fn keep_moving(bar: &ProgressBar, interval: Duration) {
+    bar.tick();
+    let weak = bar.downgrade();
+    let draw = move || {
+        while let Some(bar) = weak.upgrade().filter(|bar| !bar.is_finished()) {
+            bar.tick();
+            drop(bar);
+            std::thread::sleep(interval);
+        }
+    };
+    // Nothing is lost without it but the motion.
+    let _ = std::thread::Builder::new().spawn(draw);
 }

@@ -1,5 +1,8 @@
 //! The binary as a user meets it.
 
+mod host;
+mod refusals;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -8,8 +11,8 @@ use drdiff::{Data, Tensor};
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
-/// `drdiff` with arguments, started through the runner that brings the software driver where there is one.
-fn drdiff(arguments: &[&str]) -> Output {
+/// `drdiff`, to be started through the runner that brings the software driver where there is one.
+fn command() -> Command {
     let binary = env!("CARGO_BIN_EXE_drdiff");
     let mut command = match std::env::var_os("DRDIFF_RUNNER") {
         Some(runner) => {
@@ -19,7 +22,13 @@ fn drdiff(arguments: &[&str]) -> Output {
         }
         None => Command::new(binary),
     };
-    command.current_dir(ROOT).env_remove("DRDIFF_MODEL").args(arguments).output().expect("the binary starts")
+    command.current_dir(ROOT).env_remove("DRDIFF_MODEL");
+    command
+}
+
+/// `drdiff` with arguments.
+fn drdiff(arguments: &[&str]) -> Output {
+    command().args(arguments).output().expect("the binary starts")
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -28,10 +37,16 @@ fn text(bytes: &[u8]) -> String {
 
 #[track_caller]
 fn fails(arguments: &[&str], code: i32, words: &[&str]) {
-    let output = drdiff(arguments);
+    failed(&drdiff(arguments), code, words);
+}
+
+/// It ended with this code and one error that says all of `words`.
+#[track_caller]
+fn failed(output: &Output, code: i32, words: &[&str]) {
     let said = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
-    assert!(output.stdout.is_empty(), "{arguments:?} printed {}", text(&output.stdout));
+    assert_eq!(output.status.code(), Some(code), "{said}");
+    assert!(output.stdout.is_empty(), "it printed {}", text(&output.stdout));
+    assert_eq!(said.matches("error: ").count(), 1, "{said}");
     assert!(!said.contains("panicked"), "{said}");
     for word in words {
         assert!(said.contains(word), "`{said}` does not say `{word}`");
@@ -91,6 +106,7 @@ fn wrong_usage_is_2_and_failure_is_1() {
     fails(&["generate", "", "--model", "tests/data/tiny", "--device", "cpu"], 2, &["prompt is empty"]);
     fails(&["generate", "the", "--model", "no/model", "--device", "cpu"], 1, &["no/model", "cannot read"]);
     fails(&["verify", "--op", "no_such_op"], 2, &["no_such_op", "attention"]);
+    fails(&["verify", "--op", "noise", "--device", "cpu", "--bounds-checks", "off"], 2, &["--bounds-checks", "GPU"]);
     fails(&tiny(&["--device", "cpu", "--routing", "routing.jpg"]), 2, &["routing.jpg", ".png or .json"]);
     fails(&tiny(&["--device", "cpu", "--count", "18446744073709551615"]), 2, &["1 to 4096"]);
     let lost = drdiff(&tiny(&["--device", "cpu", "--trace", "no/folder/trace.json"]));
@@ -184,6 +200,25 @@ fn verify_counts_and_closes_with_the_sum() {
     let last = said.lines().last().unwrap();
     let passed: usize = last.strip_suffix(" passed, 0 failed").unwrap().parse().unwrap();
     assert!(passed >= 60, "{last}");
+}
+
+#[test]
+fn verify_runs_with_bounds_checks_and_without() {
+    let output = drdiff(&["verify", "--device", "gpu", "--op", "noise", "--quick", "--bounds-checks", "both"]);
+    let said = text(&output.stdout);
+    assert!(output.status.success(), "{said}{}", text(&output.stderr));
+    assert!(said.contains("bounds checks: On") && said.contains("bounds checks: Off"), "{said}");
+}
+
+/// As a case, the reference would be compared with itself; laws it has to meet like any device.
+#[test]
+fn verify_of_the_reference_runs_relations_alone() {
+    let output = drdiff(&["verify", "--device", "reference", "--op", "rope"]);
+    let said = text(&output.stdout);
+    assert!(output.status.success() && said.contains("cases: not run"), "{said}{}", text(&output.stderr));
+    let line: Vec<_> = said.lines().find(|line| line.starts_with("rope")).unwrap().split_whitespace().collect();
+    assert_eq!(line[1], "0");
+    assert!(line[2].parse::<usize>().unwrap() > 100, "{said}");
 }
 
 #[test]

@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Compares every tenth case of every op with the reference through OpenGL, on Mesa's llvmpipe. Not a part of
+# scripts/test.sh: the driver takes minutes to compile the kernels of attention and of the vocabulary.
+#
+#   scripts/verify-opengl.sh [ARGUMENT OF drdiff verify]...
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+scripts/software-vulkan.sh >/dev/null
+cargo build --release --package drdiff-cli
+target=$(cargo metadata --no-deps --format-version 1 | sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')
+DRDIFF_DRIVER=opengl exec scripts/with-vulkan.sh "$target/release/drdiff" verify --quick --device llvmpipe "$@"

@@ -1,0 +1,55 @@
+//! What a user sees of a model whose numbers overflow.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use drdiff::Tensor;
+use drdiff::model::{read_tensors, write_tensors};
+
+const TINY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/tiny");
+
+/// `drdiff` on a model folder, started through the runner that brings the software driver where there is one.
+fn drdiff(arguments: &[&str], model: &Path, device: &str) -> Output {
+    let binary = env!("CARGO_BIN_EXE_drdiff");
+    let mut command = match std::env::var_os("DRDIFF_RUNNER") {
+        Some(runner) => {
+            let mut command = Command::new(runner);
+            command.arg(binary);
+            command
+        }
+        None => Command::new(binary),
+    };
+    command.args(arguments).args(["--length", "40", "--device", device, "--model"]).arg(model);
+    command.output().expect("the binary starts")
+}
+
+#[test]
+fn a_model_that_overflows_fails_and_prints_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["config.json", "tokenizer.json"] {
+        std::fs::copy(Path::new(TINY).join(name), folder.path().join(name)).unwrap();
+    }
+    let mut weights = read_tensors(&Path::new(TINY).join("model.safetensors")).unwrap();
+    for (_, tensor) in weights.iter_mut().filter(|(name, _)| name == "layers.0.attention.value.weight") {
+        let largest = tensor.as_f32().unwrap().iter().map(|x| f32::MAX.copysign(*x)).collect();
+        *tensor = Tensor::f32(tensor.desc().shape.clone(), largest).unwrap();
+    }
+    write_tensors(&folder.path().join("model.safetensors"), &weights).unwrap();
+    let text = folder.path().join("text.txt").to_string_lossy().into_owned();
+    std::fs::write(&text, "the king and the queen ".repeat(9)).unwrap();
+    for device in ["cpu", "gpu"] {
+        for arguments in [
+            &["generate", "the", "--steps", "3"][..],
+            &["generate", "the", "--steps", "3", "--snapshots", "1"],
+            &["generate", "the", "--steps", "3", "--json"],
+            &["eval", "--text", &text, "--draws", "2"],
+            &["eval", "--text", &text, "--draws", "2", "--json"],
+        ] {
+            let output = drdiff(arguments, folder.path(), device);
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(1), "{arguments:?} on {device}: {said}");
+            assert!(output.stdout.is_empty(), "{arguments:?} on {device} printed something");
+            assert!(said.contains("step 1 of") && said.contains("not finite at"), "{said}");
+        }
+    }
+}
