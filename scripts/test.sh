@@ -76,6 +76,7 @@ else
 fi
 check "$on_driver" cargo test --doc --workspace
 check "$on_driver" "$drdiff" verify --device llvmpipe
+check "$drdiff" verify --device cpu
 
 swiftshader() {
     DRDIFF_DRIVER=swiftshader "$on_driver" "$drdiff" verify --quick --device swiftshader
