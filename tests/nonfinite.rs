@@ -79,7 +79,7 @@ fn the_error_names_step_positions_and_op() {
     let cases = [
         ("layers.1.attention.value.weight", 1, ["linear", "attention"]),
         ("layers.0.experts.gate", 1, ["experts", "norm"]),
-        ("output.unembed", 1, ["vocab_expectation", "linear"]),
+        ("output.unembed", 1, ["vocab_expectation", "solver_step"]),
         // Times the last prediction, which is 0 at first.
         ("input.self.weight", 2, ["linear", "norm"]),
     ];

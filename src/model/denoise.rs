@@ -98,7 +98,7 @@ fn sizes(config: &Config, input: &DenoiseInput) -> Result<[usize; 2]> {
         if *gamma.desc() != expected {
             return wrong("gamma", gamma, &expected.to_string());
         }
-        if let Some(value) = gamma.as_f32().unwrap_or(&[]).iter().find(|gamma| !(gamma.abs() <= 50.0)) {
+        if let Some(value) = gamma.as_f32().unwrap_or(&[]).iter().find(|gamma| gamma.is_nan() || gamma.abs() > 50.0) {
             return Err(Error::argument("gamma", value, "-50 to 50"));
         }
     }
