@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Compares every tenth case of every op with the reference through OpenGL, on Mesa's llvmpipe. Not a part of
-# scripts/test.sh: the driver takes minutes to compile the kernels of attention and of the vocabulary.
+# Compares every tenth case of every op with the reference through OpenGL, on Mesa's llvmpipe: about a minute. Not a part of
+# scripts/test.sh, as it needs a release build.
 #
 #   scripts/verify-opengl.sh [ARGUMENT OF drdiff verify]...
 set -euo pipefail
