@@ -1,10 +1,11 @@
 //! A whole model on tensors: no tokenizer, no prompt, no sharpening.
 
 use super::schedule::{evaluation, step_rows};
+use super::session::{Built, Run};
 use super::state::Sequence;
-use super::{Config, Denoiser, DenoiserShape, Handles, Sampler, Sharpening, Weights};
+use super::{Config, Denoiser, DenoiserShape, Sampler, Sharpening, Weights};
 use crate::graph::{Executor, Value};
-use crate::ops::{FiniteCheck, StepRow};
+use crate::ops::StepRow;
 use crate::{Desc, Device, Error, Result, Tensor};
 
 /// What is denoised.
@@ -52,15 +53,16 @@ pub fn denoise(
         if input.last.is_some() {
             return Err(Error::argument("`self`", "given for a whole run", "it beside `gamma` alone"));
         }
-        let mut run = Run::new(config, weights, sampler.guidance != 0.0, [batch, positions], device)?;
+        let mut run =
+            Denoising::new(config, weights, (rows.len(), sampler.guidance != 0.0), [batch, positions], device)?;
         run.start((config, weights), input.z.words(), &[], sampler.seed)?;
         for row in &rows {
             run.step(row)?;
         }
-        return run.result(rows.len(), true);
+        return run.result(true);
     };
     // A graph has one gamma, so each sequence is a run of its own.
-    let mut run = Run::new(config, weights, false, [1, positions], device)?;
+    let mut run = Denoising::new(config, weights, (1, false), [1, positions], device)?;
     let size = positions * config.embedding_dim;
     let mut parts = Vec::with_capacity(batch);
     for (b, &gamma) in gamma.as_f32().unwrap_or(&[]).iter().enumerate() {
@@ -68,7 +70,7 @@ pub fn denoise(
         let last = input.last.as_ref().map(of).unwrap_or_default();
         run.start((config, weights), &of(&input.z), &last, sampler.seed)?;
         run.step(&StepRow { evaluation: 1.0, ..evaluation(f64::from(gamma)) })?;
-        parts.push(run.result(1, false)?);
+        parts.push(run.result(false)?);
     }
     let join = |part: fn(&Denoised) -> &Tensor| {
         let words = parts.iter().flat_map(|one| part(one).words()).copied().collect();
@@ -106,85 +108,73 @@ fn sizes(config: &Config, input: &DenoiseInput) -> Result<[usize; 2]> {
 }
 
 /// A graph on a device, started from given states.
-struct Run {
-    executor: Executor,
-    handles: Handles,
-    shape: DenoiserShape,
-}
+struct Denoising(Built);
 
-impl Run {
+impl Denoising {
     fn new(
         config: &Config,
         weights: &Weights,
-        guidance: bool,
+        (steps, guidance): (usize, bool),
         [batch, positions]: [usize; 2],
         device: &Device,
     ) -> Result<Self> {
         let level = config.levels[config.level(positions)?].clone();
+        let anchors = level.anchors;
         let sharpening = Sharpening::default();
         let shape = DenoiserShape { batch, positions, level, guidance, sharpening, inspect: false };
         let Denoiser { graph, handles } = Denoiser::with(config, weights, &shape)?;
-        Ok(Self { executor: Executor::new(device, graph, Default::default())?, handles, shape })
+        let executor = Executor::new(device, graph, Default::default())?;
+        Ok(Self(Built { shape, handles, executor, run: Run { steps, positions: batch * (anchors + positions) } }))
     }
 
     /// Writes the states of text positions, `z` and the last prediction (empty: none), as words.
     fn start(&mut self, (config, weights): (&Config, &Weights), z: &[u32], last: &[u32], seed: u64) -> Result<()> {
-        let Self { executor, handles, shape } = self;
+        let Built { executor, handles, shape, .. } = &mut self.0;
         let positions = shape.positions;
         handles.write_layout(executor, shape, config, &vec![positions; shape.batch], 0.0)?;
         let free = Sequence { prompt: vec![None; positions], seed };
         handles.write_start(executor, shape, (config, weights), &vec![free; shape.batch])?;
-        self.put(self.handles.z, z)?;
+        self.put(self.0.handles.z, z)?;
         if !last.is_empty() {
-            self.put(self.handles.x0, last)?;
+            self.put(self.0.handles.x0, last)?;
         }
         Ok(())
     }
 
     /// Writes the text rows of a state; anchors are 0 at the start.
     fn put(&mut self, value: Value, text: &[u32]) -> Result<()> {
-        let desc = self.executor.graph().desc(value).clone();
-        let skip = self.shape.level.anchors * desc.last();
-        let row = desc.len() / self.shape.batch;
+        let desc = self.0.executor.graph().desc(value).clone();
+        let skip = self.0.shape.level.anchors * desc.last();
+        let row = desc.len() / self.0.shape.batch;
         let words =
             text.chunks_exact(row - skip).flat_map(|text| std::iter::repeat_n(0, skip).chain(text.iter().copied()));
         let tensor = Tensor::from_words(desc, words.collect());
-        self.executor.write(value, &tensor)
+        self.0.executor.write(value, &tensor)
     }
 
     fn step(&mut self, row: &StepRow) -> Result<()> {
-        self.executor.write(self.handles.step, &Tensor::f32([StepRow::LEN], row.words())?)?;
-        self.executor.run()?;
-        self.executor.wait()
+        self.0.executor.write(self.0.handles.step, &Tensor::f32([StepRow::LEN], row.words())?)?;
+        self.0.executor.run().map(|_| ())
     }
 
-    /// What the last of `steps` evaluations gave.
-    fn result(&self, steps: usize, with_state: bool) -> Result<Denoised> {
-        let handles = &self.handles;
-        let report = self.executor.read(handles.report)?;
-        if report.words() != FiniteCheck::START {
-            let of = self.shape.batch * self.shape.rows();
-            let (step, positions) = (report.words()[0] as usize, report.words()[1] as usize);
-            return Err(Error::NotFinite { step, steps, positions, of, op: None });
-        }
-        Ok(Denoised {
-            x0: self.text(handles.x0)?,
-            entropy: self.text(handles.difficulty)?,
-            token: self.text(handles.token)?,
-            z: with_state.then(|| self.text(handles.z)).transpose()?,
-        })
+    /// What the last evaluation gave.
+    fn result(&self, with_state: bool) -> Result<Denoised> {
+        let handles = &self.0.handles;
+        let all = self.0.results([handles.x0, handles.difficulty, handles.token, handles.z])?;
+        let [x0, entropy, token, z] = all.map(|tensor| self.text(&tensor));
+        Ok(Denoised { x0, entropy, token, z: with_state.then_some(z) })
     }
 
-    /// The text rows of a value `[B, R, ..]`.
-    fn text(&self, value: Value) -> Result<Tensor> {
-        let tensor = self.executor.read(value)?;
-        let (batch, rows, anchors) = (self.shape.batch, self.shape.rows(), self.shape.level.anchors);
+    /// The text rows of `[B, R, ..]`.
+    fn text(&self, tensor: &Tensor) -> Tensor {
+        let shape = &self.0.shape;
+        let (batch, rows, anchors) = (shape.batch, shape.rows(), shape.level.anchors);
         let width = tensor.words().len() / (batch * rows);
         let words = tensor.words().chunks_exact(rows * width).flat_map(|rows| &rows[anchors * width..]).copied();
-        let mut shape = vec![batch, self.shape.positions];
+        let mut shape = vec![batch, shape.positions];
         if width > 1 || tensor.desc().shape.len() > 2 {
             shape.push(width);
         }
-        Ok(Tensor::from_words(Desc { dtype: tensor.desc().dtype, shape }, words.collect()))
+        Tensor::from_words(Desc { dtype: tensor.desc().dtype, shape }, words.collect())
     }
 }

@@ -2,21 +2,11 @@
 
 use drdiff_reference::solver::alpha_sigma;
 
+use super::steps::KINDS;
 use super::{plus, wide};
 use crate::Tensor;
 use crate::check::rearrange::{concat, gather, map, zip};
 use crate::check::{Arguments, Case, Claim, Gen, Relation, Values};
-
-const KINDS: [Values; 8] = [
-    Values::Normal(1e-25),
-    Values::Normal(1e25),
-    Values::Around(1e4),
-    Values::Zeros,
-    Values::Denormals,
-    Values::Outliers,
-    Values::ConstantRows,
-    Values::MixedRows,
-];
 
 #[derive(Clone)]
 struct Call {

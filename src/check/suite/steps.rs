@@ -42,7 +42,7 @@ impl Bayes {
     }
 }
 
-const KINDS: [Values; 8] = [
+pub(super) const KINDS: [Values; 8] = [
     Values::Normal(1e-25),
     Values::Normal(1e25),
     Values::Around(1e4),
