@@ -44,6 +44,8 @@ pub struct OpReport {
     pub failures: Vec<String>,
     /// Worst error by output over the cases.
     pub worst: BTreeMap<&'static str, Worst>,
+    /// A hash of every bit that the cases gave, in order: equal where two devices or builds agree to the last bit.
+    pub digest: u64,
 }
 
 impl OpReport {
@@ -64,6 +66,15 @@ pub struct CaseReport {
     pub errors: Vec<(&'static str, f64)>,
     /// What failed, in words.
     pub failures: Vec<String>,
+    /// A hash of the outputs' bits.
+    pub digest: u64,
+}
+
+/// Takes words into a hash (FNV-1a, a word at a time).
+fn hash(digest: u64, words: &[u32]) -> u64 {
+    words.iter().fold(digest ^ 0xcbf2_9ce4_8422_2325, |digest, &word| {
+        (digest ^ u64::from(word)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
 }
 
 /// Runs one case on `device` and on the reference. A case whose expected outputs are all trivial (zero, or one value
@@ -81,6 +92,7 @@ pub fn run_case(entry: &Entry, case: &Case, device: &Device, sentinels: bool) ->
     let mut compared = 0;
     for (output, (&got, &want)) in tested.outputs.iter().zip(tested.values.iter().zip(&oracle.values)) {
         let got = tested.executor.read(got)?;
+        report.digest = hash(report.digest, got.words());
         let Some(want) = oracle.executor.exact(want) else { continue };
         compared += usize::from(!trivial(want));
         let judged = output.check.judge(&tested.inputs, &got, want);
@@ -118,7 +130,8 @@ pub fn verify(entry: &Entry, device: &Device, options: &VerifyOptions) -> Result
     for case in cases.iter().step_by(stride) {
         report.cases += 1;
         match run_case(entry, case, device, options.sentinels) {
-            Ok(CaseReport { errors, failures }) => {
+            Ok(CaseReport { errors, failures, digest }) => {
+                report.digest = hash(report.digest, &[digest as u32, (digest >> 32) as u32]);
                 for (name, error) in errors {
                     let worst = report.worst.entry(name).or_default();
                     if exceeds(error, worst.error) {

@@ -37,6 +37,9 @@ pub struct Verify {
     /// End buffers where their values end, without sentinel words behind, for a validation layer that watches accesses
     #[arg(long)]
     no_sentinels: bool,
+    /// A hash of all results after each op: equal where two devices, drivers or builds agree to the last bit
+    #[arg(long)]
+    digest: bool,
     /// Kernels from this folder, a copy of `shaders/`, instead of those built in
     #[arg(long, value_name = "DIR")]
     shaders: Option<PathBuf>,
@@ -110,6 +113,9 @@ impl Verify {
                 VerifyOptions { seed: self.seed, stride, fail_fast: self.fail_fast, sentinels: !self.no_sentinels };
             let report = verify(entry, device, &options)?;
             print(&lines(entry, &report, begin.elapsed().as_secs_f64()))?;
+            if self.digest {
+                print(&format!("{:<18} digest {:016x}\n", entry.name, report.digest))?;
+            }
             passed += report.passed();
             failed += report.failures.len();
         }
