@@ -3,13 +3,14 @@
 use std::io::Write as _;
 use std::process::Command;
 
-use drdiff::gpu::Kernel;
-use drdiff::ops::REGISTRY;
+use drdiff::gpu::{Field, Kernel, Scalar};
+use drdiff::ops::{REGISTRY, StepRow};
 use naga::back::hlsl::ShaderModel;
 use naga::back::{msl, spv, wgsl};
 use naga::valid::{Capabilities, FunctionInfo, ModuleInfo, ValidationFlags, Validator};
 use naga::{
-    AddressSpace, Block, Expression, Function, GlobalVariable, Handle, Module, Statement, StorageAccess, TypeInner,
+    AddressSpace, Block, Expression, Function, GlobalVariable, Handle, Module, Statement, StorageAccess, Type,
+    TypeInner,
 };
 
 #[path = "common/hlsl.rs"]
@@ -50,6 +51,43 @@ fn every_file_is_used_by_an_op() {
     assert!(files > 0);
 }
 
+/// A field without what fills gaps, which either side may have.
+fn is_padding(name: &str) -> bool {
+    name.trim_end_matches(|c: char| c.is_ascii_digit()) == "pad"
+}
+
+/// What a type consists of, through arrays and vectors.
+fn scalar(module: &Module, ty: Handle<Type>) -> Option<Scalar> {
+    match &module.types[ty].inner {
+        TypeInner::Scalar(scalar) | TypeInner::Vector { scalar, .. } => match *scalar {
+            naga::Scalar::U32 => Some(Scalar::U32),
+            naga::Scalar::F32 => Some(Scalar::F32),
+            _ => None,
+        },
+        TypeInner::Array { base, .. } => scalar(module, *base),
+        _ => None,
+    }
+}
+
+/// Names, order, offsets, sizes and types of a uniform struct, as the host has them and as the shader does.
+fn same_fields(label: &str, module: &Module, ty: Handle<Type>, host: &[Field]) {
+    let TypeInner::Struct { members, span } = &module.types[ty].inner else { panic!("{label}: no struct") };
+    let name = module.types[ty].name.as_deref().unwrap_or_default();
+    let theirs = members.iter().map(|member| {
+        let member_name = member.name.as_deref().unwrap_or_default();
+        let size = module.types[member.ty].inner.size(module.to_ctx()) as usize;
+        let ty = scalar(module, member.ty).unwrap_or_else(|| panic!("{label}: type of {name}.{member_name}"));
+        (member_name, member.offset as usize, size, ty)
+    });
+    let theirs: Vec<_> = theirs.filter(|(name, ..)| !is_padding(name)).collect();
+    let ours = host.iter().map(|field| (field.name, field.offset, field.size, field.ty));
+    let ours: Vec<_> = ours.filter(|(name, ..)| !is_padding(name)).collect();
+    assert_eq!(ours, theirs, "{label}: {name}, on the host and in the shader");
+    // Uniforms are padded to whole vectors on their way.
+    let end = host.last().map_or(0, |field| field.offset + field.size);
+    assert!(*span as usize <= end.next_multiple_of(16), "{label}: {name} has {span} bytes, the host's {end}");
+}
+
 #[test]
 fn bindings_and_params_are_what_the_host_says() {
     for kernel in kernels() {
@@ -65,12 +103,14 @@ fn bindings_and_params_are_what_the_host_says() {
         assert_eq!(numbers, (0..=kernel.writes.len() as u32).collect::<Vec<_>>(), "{label}: bindings");
         let params = bindings[0].1;
         assert_eq!(params.space, AddressSpace::Uniform, "{label}: params");
-        let size = module.types[params.ty].inner.size(module.to_ctx()) as usize;
-        assert_eq!(size.next_multiple_of(16), kernel.params.next_multiple_of(16), "{label}: size of params");
+        same_fields(&label, &module, params.ty, kernel.params);
         for ((at, variable), writes) in bindings[1..].iter().zip(kernel.writes) {
             let written = match variable.space {
                 AddressSpace::Storage { access } => access.contains(StorageAccess::STORE),
-                AddressSpace::Uniform => false,
+                AddressSpace::Uniform => {
+                    same_fields(&label, &module, variable.ty, StepRow::FIELDS);
+                    false
+                }
                 other => panic!("{label}: binding {at} is {other:?}"),
             };
             assert_eq!(written, *writes, "{label}: access of binding {at}");

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use super::expand::expand;
+use super::params::Field;
 use crate::{Error, Result};
 
 /// A WGSL file with its imports expanded.
@@ -37,8 +38,9 @@ pub struct Kernel {
     pub source: Source,
     /// Constants by name; the file declares each as `const NAME: u32 = ...;`.
     pub constants: &'static [(&'static str, u32)],
-    /// Bytes of its uniform `params`, held against naga's reflection by a test.
-    pub params: usize,
+    /// The fields of its uniform `params`: `FIELDS` of a struct that [`params!`](crate::params) declares. Tests compare
+    /// them with naga's reflection.
+    pub params: &'static [Field],
     /// Its storage bindings after `params`, in order: true where it writes.
     pub writes: &'static [bool],
 }

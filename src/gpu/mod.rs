@@ -7,12 +7,14 @@ mod expand;
 mod kernel;
 #[cfg(test)]
 mod loss;
+mod params;
 mod profile;
 mod recorder;
 
 pub use adapter::{AdapterSummary, BoundsChecks, DeviceChoice, GpuOptions, Tier, TierReport, adapters, tiers};
 pub use context::Gpu;
 pub use kernel::{Kernel, Source, ZERO_WORKGROUP_MEMORY, shaders};
+pub use params::{Field, FieldType, Scalar};
 pub use profile::Profiler;
 pub use recorder::{Binding, Command, Grid, Recorder};
 

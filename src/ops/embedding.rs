@@ -1,6 +1,5 @@
 //! `embedding`: rows of a table.
 
-use bytemuck::{Pod, Zeroable};
 use drdiff_reference as reference;
 
 use super::{dims, filled, index32, require};
@@ -16,21 +15,17 @@ use crate::{DType, Desc, Error, Result, cpu};
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Embedding;
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    count: u32,
-    dim: u32,
-    vocab: u32,
+crate::params! {
+    struct Params {
+        count: u32,
+        dim: u32,
+        vocab: u32,
+    }
 }
 
 /// One thread an element.
-pub const EMBEDDING: Kernel = Kernel {
-    source: shaders::NN_EMBEDDING,
-    constants: &[],
-    params: size_of::<Params>(),
-    writes: &[false, false, true],
-};
+pub const EMBEDDING: Kernel =
+    Kernel { source: shaders::NN_EMBEDDING, constants: &[], params: Params::FIELDS, writes: &[false, false, true] };
 
 impl Op for Embedding {
     fn name(&self) -> &'static str {

@@ -1,11 +1,10 @@
 //! `linear`: `y = residual + gate * activation(x weight^T + bias)`.
 
-use bytemuck::{Pod, Zeroable};
 use drdiff_reference as reference;
 
 use super::{dims, expect, filled, index32, require};
 use crate::check::{Arguments, Call, Case, Check, Entry, Gen, Output};
-use crate::gpu::{Grid, Kernel, Recorder, shaders};
+use crate::gpu::{Field, Grid, Kernel, Recorder, shaders};
 use crate::graph::{Bindings, Cost, CpuIo, Op, OracleData, OracleIo, Shapes};
 use crate::{DType, Desc, Error, Result, cpu};
 
@@ -36,21 +35,21 @@ pub struct Linear {
     pub gate_offset: usize,
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    m: u32,
-    k: u32,
-    n: u32,
-    activation: u32,
-    bias: u32,
-    residual: u32,
-    gate: u32,
-    gate_offset: u32,
+crate::params! {
+    struct Params {
+        m: u32,
+        k: u32,
+        n: u32,
+        activation: u32,
+        bias: u32,
+        residual: u32,
+        gate: u32,
+        gate_offset: u32,
+    }
 }
 
 const WRITES: &[bool] = &[false, false, false, false, false, true];
-const PARAMS: usize = size_of::<Params>();
+const PARAMS: &[Field] = Params::FIELDS;
 
 /// 64 x 64 tiles.
 pub const TILES: Kernel = Kernel { source: shaders::NN_LINEAR, constants: &[], params: PARAMS, writes: WRITES };

@@ -1,6 +1,5 @@
 //! `noise`: counter-based normals, the same bits on every device.
 
-use bytemuck::{Pod, Zeroable};
 use drdiff_reference as reference;
 
 use super::{dims, index32, require};
@@ -31,17 +30,17 @@ pub(crate) fn seeds(words: &[u32]) -> impl Iterator<Item = u64> {
     words.chunks_exact(2).map(|pair| u64::from(pair[1]) << 32 | u64::from(pair[0]))
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    batch: u32,
-    count: u32,
-    stream: u32,
+crate::params! {
+    struct Params {
+        batch: u32,
+        count: u32,
+        stream: u32,
+    }
 }
 
 /// One thread a block of 4.
 pub const NOISE: Kernel =
-    Kernel { source: shaders::SOLVER_NOISE, constants: &[], params: size_of::<Params>(), writes: &[false, true, true] };
+    Kernel { source: shaders::SOLVER_NOISE, constants: &[], params: Params::FIELDS, writes: &[false, true, true] };
 
 impl Op for Noise {
     fn name(&self) -> &'static str {

@@ -1,6 +1,5 @@
 //! `norm`: RMS or layer norm without learned weights, then a shift and a scale that come from elsewhere.
 
-use bytemuck::{Pod, Zeroable};
 use drdiff_reference as reference;
 
 use super::{filled, index32, require};
@@ -48,21 +47,21 @@ pub(crate) fn check_eps(eps: f32) -> Result<()> {
     }
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    rows: u32,
-    dim: u32,
-    kind: u32,
-    eps: f32,
-    modulation: u32,
-    shift_offset: u32,
-    scale_offset: u32,
+crate::params! {
+    struct Params {
+        rows: u32,
+        dim: u32,
+        kind: u32,
+        eps: f32,
+        modulation: u32,
+        shift_offset: u32,
+        scale_offset: u32,
+    }
 }
 
 /// One row a workgroup.
 pub const NORM: Kernel =
-    Kernel { source: shaders::NN_NORM, constants: &[], params: size_of::<Params>(), writes: &[false, false, true] };
+    Kernel { source: shaders::NN_NORM, constants: &[], params: Params::FIELDS, writes: &[false, false, true] };
 
 impl Op for Norm {
     fn name(&self) -> &'static str {

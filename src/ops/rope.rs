@@ -1,6 +1,5 @@
 //! `rope`: rotary positions.
 
-use bytemuck::{Pod, Zeroable};
 use drdiff_reference as reference;
 
 use super::{filled, index32, require};
@@ -59,19 +58,19 @@ pub(crate) fn check_dim(rotary_dim: usize, head_dim: usize) -> Result<()> {
     }
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    count: u32,
-    dim: u32,
-    head_dim: u32,
-    rotary_dim: u32,
-    table_rows: u32,
+crate::params! {
+    struct Params {
+        count: u32,
+        dim: u32,
+        head_dim: u32,
+        rotary_dim: u32,
+        table_rows: u32,
+    }
 }
 
 /// One thread an element.
 pub const ROPE: Kernel =
-    Kernel { source: shaders::NN_ROPE, constants: &[], params: size_of::<Params>(), writes: &[false, false, true] };
+    Kernel { source: shaders::NN_ROPE, constants: &[], params: Params::FIELDS, writes: &[false, false, true] };
 
 impl Op for Rope {
     fn name(&self) -> &'static str {

@@ -1,6 +1,5 @@
 //! `router`: how much each token wants each expert.
 
-use bytemuck::{Pod, Zeroable};
 use drdiff_reference as reference;
 
 use super::{dims, expect, index32, require};
@@ -18,19 +17,19 @@ use crate::{DType, Desc, Error, Result, cpu};
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Router;
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    tokens: u32,
-    dim: u32,
-    experts: u32,
+crate::params! {
+    struct Params {
+        tokens: u32,
+        dim: u32,
+        experts: u32,
+    }
 }
 
 /// Tiles of 32 tokens and 8 experts.
 pub const ROUTER: Kernel = Kernel {
     source: shaders::EXPERTS_ROUTER,
     constants: &[],
-    params: size_of::<Params>(),
+    params: Params::FIELDS,
     writes: &[false, false, false, false, false, true],
 };
 

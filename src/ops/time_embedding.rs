@@ -1,6 +1,5 @@
 //! `time_embedding`: the features by which the network sees the time.
 
-use bytemuck::{Pod, Zeroable};
 use drdiff_reference as reference;
 
 use super::{index32, require};
@@ -41,17 +40,17 @@ pub(crate) fn check_dim(dim: usize) -> Result<()> {
     }
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    half: u32,
+crate::params! {
+    struct Params {
+        half: u32,
+    }
 }
 
 /// One thread a frequency.
 pub const TIME_EMBEDDING: Kernel = Kernel {
     source: shaders::NN_TIME_EMBEDDING,
     constants: &[],
-    params: size_of::<Params>(),
+    params: Params::FIELDS,
     writes: &[false, false, true],
 };
 

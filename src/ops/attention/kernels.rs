@@ -1,7 +1,5 @@
 //! The kernels of `attention` and their dispatch.
 
-use bytemuck::{Pod, Zeroable};
-
 use super::{Attention, GLOBALS, LENGTHS, MAX_DILATIONS, Pattern, Sizes};
 use crate::gpu::{Grid, Kernel, Recorder, Source, shaders};
 use crate::graph::{Bindings, Shapes};
@@ -13,25 +11,25 @@ const TILE: usize = 32;
 /// Fewest keys of a range of the global rows: less does not pay for its partial result.
 const SPLIT: usize = 256;
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    batch: u32,
-    rows: u32,
-    heads: u32,
-    head_dim: u32,
-    scale: f32,
-    padding_lse: f32,
-    has_lengths: u32,
-    globals: u32,
-    window: u32,
-    dilation: u32,
-    reach: u32,
-    earlier: u32,
-    splits: u32,
-    split_keys: u32,
-    padding: [u32; 2],
-    dilations: [[u32; 2]; MAX_DILATIONS],
+crate::params! {
+    struct Params {
+        batch: u32,
+        rows: u32,
+        heads: u32,
+        head_dim: u32,
+        scale: f32,
+        padding_lse: f32,
+        has_lengths: u32,
+        globals: u32,
+        window: u32,
+        dilation: u32,
+        reach: u32,
+        earlier: u32,
+        splits: u32,
+        split_keys: u32,
+        pad: [u32; 2],
+        dilations: [[u32; 2]; MAX_DILATIONS],
+    }
 }
 
 const PLAIN: &[bool] = &[false, false, false, false, true, true];
@@ -42,7 +40,7 @@ const MERGED: &[bool] = &[false, false, false, false, true, true];
 /// One kernel for each width of a head, rounded up.
 const fn widths(source: Source, writes: &'static [bool]) -> [Kernel; 4] {
     const fn kernel(source: Source, constants: &'static [(&'static str, u32)], writes: &'static [bool]) -> Kernel {
-        Kernel { source, constants, params: size_of::<Params>(), writes }
+        Kernel { source, constants, params: Params::FIELDS, writes }
     }
     [
         kernel(source, &[("HEAD_DIM", 32)], writes),
@@ -58,7 +56,7 @@ const DILATED: [Kernel; 4] = widths(shaders::ATTENTION_DILATED, WITH_STATE);
 const GLOBAL_KEYS: [Kernel; 4] = widths(shaders::ATTENTION_GLOBAL_KEYS, WITH_STATE);
 const GLOBAL_ROWS: [Kernel; 4] = widths(shaders::ATTENTION_GLOBAL_ROWS, PARTIAL);
 const MERGE: Kernel =
-    Kernel { source: shaders::ATTENTION_MERGE, constants: &[], params: size_of::<Params>(), writes: MERGED };
+    Kernel { source: shaders::ATTENTION_MERGE, constants: &[], params: Params::FIELDS, writes: MERGED };
 
 const fn all() -> [Kernel; 21] {
     let mut kernels = [MERGE; 21];
@@ -137,7 +135,7 @@ pub(super) fn encode(op: &Attention, recorder: &mut Recorder<'_>, shapes: &Shape
         earlier: 0,
         splits: split_count as u32,
         split_keys: split_keys as u32,
-        padding: [0; 2],
+        pad: [0; 2],
         dilations: [[1, 0]; MAX_DILATIONS],
     };
     for (slot, &(r, k)) in params.dilations.iter_mut().zip(dilations) {

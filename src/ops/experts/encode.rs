@@ -4,34 +4,32 @@
 //! indirect grids within 65,535 tiles. A pass: top-k with a histogram, scan, scatter by expert, the two grouped
 //! products over tiles of one expert, combine.
 
-use bytemuck::{Pod, Zeroable};
-
 use super::super::index32;
 use super::{Experts, MAX_EXPERTS, Sizes};
 use crate::gpu::{Grid, Kernel, MAX_GROUPS, Recorder, shaders};
 use crate::graph::{Bindings, Shapes};
 use crate::{Desc, Result};
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    first: u32,
-    tokens: u32,
-    dim: u32,
-    units: u32,
-    experts: u32,
-    top_k: u32,
-    blocks: u32,
-    tile_rows: u32,
-    unit_columns: u32,
-    dim_columns: u32,
-    accumulate: u32,
-    cost_bias: u32,
-    residual: u32,
-    scale: u32,
-    scale_offset: u32,
-    pad: u32,
-    widths: [u32; MAX_EXPERTS],
+crate::params! {
+    struct Params {
+        first: u32,
+        tokens: u32,
+        dim: u32,
+        units: u32,
+        experts: u32,
+        top_k: u32,
+        blocks: u32,
+        tile_rows: u32,
+        unit_columns: u32,
+        dim_columns: u32,
+        accumulate: u32,
+        cost_bias: u32,
+        residual: u32,
+        scale: u32,
+        scale_offset: u32,
+        pad: u32,
+        widths: [u32; MAX_EXPERTS],
+    }
 }
 
 const fn kernel(
@@ -39,7 +37,7 @@ const fn kernel(
     constants: &'static [(&'static str, u32)],
     writes: &'static [bool],
 ) -> Kernel {
-    Kernel { source, constants, params: size_of::<Params>(), writes }
+    Kernel { source, constants, params: Params::FIELDS, writes }
 }
 
 /// Choice and gates of each token.

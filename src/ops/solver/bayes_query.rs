@@ -1,6 +1,5 @@
 //! `bayes_query`: the exact Bayes term's query.
 
-use bytemuck::{Pod, Zeroable};
 use drdiff_reference as reference;
 
 use super::StepRow;
@@ -18,18 +17,18 @@ use crate::{DType, Desc, Result, cpu};
 #[derive(Clone, Copy, Debug, Default)]
 pub struct BayesQuery;
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    size: u32,
-    dim: u32,
+crate::params! {
+    struct Params {
+        size: u32,
+        dim: u32,
+    }
 }
 
 /// One thread an element.
 pub const BAYES_QUERY: Kernel = Kernel {
     source: shaders::SOLVER_BAYES_QUERY,
     constants: &[],
-    params: size_of::<Params>(),
+    params: Params::FIELDS,
     writes: &[false, false, false, true],
 };
 

@@ -1,6 +1,5 @@
 //! `finite_check`: whether an evaluation can be believed.
 
-use bytemuck::{Pod, Zeroable};
 use drdiff_reference as reference;
 
 use super::StepRow;
@@ -26,20 +25,20 @@ impl FiniteCheck {
     const REPORT: usize = 7;
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    batch: u32,
-    rows: u32,
-    embed_dim: u32,
-    dim: u32,
+crate::params! {
+    struct Params {
+        batch: u32,
+        rows: u32,
+        embed_dim: u32,
+        dim: u32,
+    }
 }
 
 /// One workgroup a row.
 pub const FINITE_CHECK: Kernel = Kernel {
     source: shaders::SOLVER_FINITE_CHECK,
     constants: &[],
-    params: size_of::<Params>(),
+    params: Params::FIELDS,
     writes: &[false, false, false, false, false, false, false, true],
 };
 

@@ -1,6 +1,5 @@
 //! `segment_mean`: what the text says now, segment by segment.
 
-use bytemuck::{Pod, Zeroable};
 use drdiff_reference as reference;
 
 use crate::check::{Arguments, Call, Case, Check, Entry, Gen, Output};
@@ -33,20 +32,20 @@ impl SegmentMean {
     }
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    batch: u32,
-    rows: u32,
-    anchors: u32,
-    dim: u32,
+crate::params! {
+    struct Params {
+        batch: u32,
+        rows: u32,
+        anchors: u32,
+        dim: u32,
+    }
 }
 
 /// One workgroup a segment and 16 dimensions.
 pub const SEGMENT_MEAN: Kernel = Kernel {
     source: shaders::SOLVER_SEGMENT_MEAN,
     constants: &[],
-    params: size_of::<Params>(),
+    params: Params::FIELDS,
     writes: &[false, false, true],
 };
 

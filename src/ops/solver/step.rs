@@ -1,6 +1,5 @@
 //! `solver_step`: the sampler's fused update.
 
-use bytemuck::{Pod, Zeroable};
 use drdiff_reference as reference;
 use reference::solver::{Coefficients, StepDims, StepInputs, StepSettings};
 
@@ -27,23 +26,23 @@ pub struct SolverStep {
     pub anchors: usize,
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    batch: u32,
-    rows: u32,
-    anchors: u32,
-    dim: u32,
-    anchor_rows: u32,
-    guided: u32,
-    noisy: u32,
+crate::params! {
+    struct Params {
+        batch: u32,
+        rows: u32,
+        anchors: u32,
+        dim: u32,
+        anchor_rows: u32,
+        guided: u32,
+        noisy: u32,
+    }
 }
 
 /// One thread an element.
 pub const SOLVER_STEP: Kernel = Kernel {
     source: shaders::SOLVER_SOLVER_STEP,
     constants: &[],
-    params: size_of::<Params>(),
+    params: Params::FIELDS,
     writes: &[false, true, false, true, false, false, false, false, false],
 };
 

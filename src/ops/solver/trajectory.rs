@@ -1,6 +1,5 @@
 //! `solver`: DPM-Solver++ over given predictions.
 
-use bytemuck::{Pod, Zeroable};
 use drdiff_reference as reference;
 
 use crate::check::{Arguments, Call, Case, Check, Entry, Gen, Output};
@@ -60,22 +59,22 @@ impl Solver {
     }
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    size: u32,
-    step: u32,
-    start: u32,
-    c_x: f32,
-    c_x0: f32,
-    c_prev: f32,
+crate::params! {
+    struct Params {
+        size: u32,
+        step: u32,
+        start: u32,
+        c_x: f32,
+        c_x0: f32,
+        c_prev: f32,
+    }
 }
 
 /// One thread an element, one dispatch a step.
 pub const TRAJECTORY: Kernel = Kernel {
     source: shaders::SOLVER_TRAJECTORY,
     constants: &[],
-    params: size_of::<Params>(),
+    params: Params::FIELDS,
     writes: &[false, false, true],
 };
 

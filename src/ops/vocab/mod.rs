@@ -4,7 +4,6 @@ mod cases;
 mod near_tie;
 pub mod rounding;
 
-use bytemuck::{Pod, Zeroable};
 use drdiff_reference as reference;
 
 use super::{dims, expect, filled, index32, require};
@@ -28,30 +27,30 @@ const NAME: &str = "vocab_expectation";
 #[derive(Clone, Copy, Debug, Default)]
 pub struct VocabExpectation;
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    rows: u32,
-    dim: u32,
-    vocab: u32,
-    embed_dim: u32,
-    skip: u32,
-    splits: u32,
-    split: u32,
-    chunks: u32,
+crate::params! {
+    struct Params {
+        rows: u32,
+        dim: u32,
+        vocab: u32,
+        embed_dim: u32,
+        skip: u32,
+        splits: u32,
+        split: u32,
+        chunks: u32,
+    }
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct MergeParams {
-    rows: u32,
-    embed_dim: u32,
-    splits: u32,
+crate::params! {
+    struct MergeParams {
+        rows: u32,
+        embed_dim: u32,
+        splits: u32,
+    }
 }
 
 const fn expectation(constants: &'static [(&'static str, u32)]) -> Kernel {
     let writes = &[false, false, false, false, true, true, true, true];
-    Kernel { source: shaders::VOCAB_EXPECTATION, constants, params: size_of::<Params>(), writes }
+    Kernel { source: shaders::VOCAB_EXPECTATION, constants, params: Params::FIELDS, writes }
 }
 
 /// 32 rows and 32 columns of `x0` a workgroup.
@@ -66,7 +65,7 @@ pub const EXPECTATION_256: Kernel = expectation(&[("VALUE_DIM", 256)]);
 pub const MERGE: Kernel = Kernel {
     source: shaders::VOCAB_MERGE,
     constants: &[],
-    params: size_of::<MergeParams>(),
+    params: MergeParams::FIELDS,
     writes: &[false, false, false, false, true, true, true, true],
 };
 

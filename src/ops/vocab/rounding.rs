@@ -1,6 +1,5 @@
 //! `rounding`: the nearest token of a table whose rows have one norm.
 
-use bytemuck::{Pod, Zeroable};
 use drdiff_reference as reference;
 
 use super::near_tie;
@@ -20,21 +19,17 @@ const NAME: &str = "rounding";
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Rounding;
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    rows: u32,
-    dim: u32,
-    vocab: u32,
+crate::params! {
+    struct Params {
+        rows: u32,
+        dim: u32,
+        vocab: u32,
+    }
 }
 
 /// 32 rows a workgroup.
-pub const ROUNDING: Kernel = Kernel {
-    source: shaders::VOCAB_ROUNDING,
-    constants: &[],
-    params: size_of::<Params>(),
-    writes: &[false, false, true],
-};
+pub const ROUNDING: Kernel =
+    Kernel { source: shaders::VOCAB_ROUNDING, constants: &[], params: Params::FIELDS, writes: &[false, false, true] };
 
 impl Op for Rounding {
     fn name(&self) -> &'static str {
