@@ -3,14 +3,16 @@
 use std::io::Write as _;
 use std::process::Command;
 
-use drdiff::gpu::{Field, Kernel, Scalar};
+use drdiff::gpu::{Capability, Declared, Field, Kernel, Scalar, Tier, shaders};
 use drdiff::ops::{REGISTRY, StepRow};
 use naga::back::hlsl::ShaderModel;
 use naga::back::{msl, spv, wgsl};
-use naga::valid::{Capabilities, FunctionInfo, ModuleInfo, ValidationFlags, Validator};
+use naga::valid::{
+    Capabilities, FunctionInfo, ModuleInfo, ShaderStages, SubgroupOperationSet, ValidationFlags, Validator,
+};
 use naga::{
-    AddressSpace, Block, Expression, Function, GlobalVariable, Handle, Module, Statement, StorageAccess, Type,
-    TypeInner,
+    AddressSpace, Block, Constant, Expression, Function, GlobalVariable, Handle, Literal, Module, Statement,
+    StorageAccess, Type, TypeInner,
 };
 
 #[path = "common/hlsl.rs"]
@@ -22,14 +24,52 @@ fn kernels() -> Vec<&'static Kernel> {
     all
 }
 
+/// Nothing beyond WebGPU's own but what the kernel says: a kernel without needs runs everywhere.
+fn capabilities(needs: &[Capability]) -> Capabilities {
+    let each = needs.iter().map(|capability| match capability {
+        Capability::Subgroups => Capabilities::SUBGROUP,
+        Capability::F16 => Capabilities::SHADER_FLOAT16,
+        Capability::Matrix { .. } => Capabilities::COOPERATIVE_MATRIX,
+    });
+    each.collect()
+}
+
+fn parse(label: &str, text: &str) -> Module {
+    naga::front::wgsl::parse_str(text).unwrap_or_else(|error| panic!("{label}: {}", error.emit_to_string(text)))
+}
+
 fn validate(kernel: &Kernel) -> (Module, ModuleInfo) {
-    let text = kernel.wgsl().unwrap();
-    let module = naga::front::wgsl::parse_str(&text)
-        .unwrap_or_else(|error| panic!("{}: {}", kernel.label(), error.emit_to_string(&text)));
-    // No capability beyond WebGPU's own: the core tier runs everywhere.
-    let mut validator = Validator::new(ValidationFlags::all(), Capabilities::empty());
+    let module = parse(&kernel.label(), &kernel.wgsl().unwrap());
+    let mut validator = Validator::new(ValidationFlags::all(), capabilities(kernel.needs));
+    validator.subgroup_stages(ShaderStages::COMPUTE).subgroup_operations(SubgroupOperationSet::all());
     let info = validator.validate(&module).unwrap_or_else(|error| panic!("{}: {error:?}", kernel.label()));
     (module, info)
+}
+
+/// The number that naga makes of a constant, where it is a u32.
+fn number(module: &Module, constant: &Constant) -> Option<u32> {
+    match module.global_expressions[constant.init] {
+        Expression::Literal(Literal::U32(number)) => Some(number),
+        _ => None,
+    }
+}
+
+/// The host counts tiles with the numbers that the build script read from the text.
+#[test]
+fn declared_numbers_are_those_of_the_shader() {
+    for Declared { source, constants, workgroup } in shaders::ALL {
+        for tier in source.tiers() {
+            let label = format!("{} {}", source.name(), tier.name());
+            let module = parse(&label, source.text(tier));
+            assert_eq!(module.entry_points[0].workgroup_size, *workgroup, "{label}: workgroup");
+            let theirs = module.constants.iter().filter_map(|(_, c)| Some((c.name.as_deref()?, number(&module, c)?)));
+            let theirs: Vec<_> = theirs.collect();
+            for constant in *constants {
+                assert!(theirs.contains(constant), "{label}: {constant:?} is not among {theirs:?}");
+            }
+            assert!(tier != Tier::Core || theirs.len() == constants.len(), "{label}: {theirs:?}, not {constants:?}");
+        }
+    }
 }
 
 #[test]
@@ -144,7 +184,7 @@ fn every_backend_can_be_written() {
             }
         }
         let text = wgsl::write_string(&module, &info, wgsl::WriterFlags::empty()).unwrap();
-        naga::front::wgsl::parse_str(&text).unwrap_or_else(|error| panic!("{label}: {error}"));
+        parse(&label, &text);
     }
 }
 

@@ -79,7 +79,7 @@ impl std::fmt::Display for DeviceChoice {
 }
 
 /// What kernels need of a device.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Tier {
     /// Plain WGSL in f32: any WebGPU device.
     #[default]

@@ -1,7 +1,10 @@
 //! The GPU: adapter choice, device, kernels, buffers, errors and device loss.
 
 mod adapter;
+mod capabilities;
 mod context;
+#[cfg(test)]
+mod declared;
 mod dx12;
 mod expand;
 mod kernel;
@@ -12,8 +15,9 @@ mod profile;
 mod recorder;
 
 pub use adapter::{AdapterSummary, BoundsChecks, DeviceChoice, GpuOptions, Tier, TierReport, adapters, tiers};
+pub use capabilities::Capability;
 pub use context::Gpu;
-pub use kernel::{Kernel, Source, ZERO_WORKGROUP_MEMORY, shaders};
+pub use kernel::{Declared, Kernel, Source, ZERO_WORKGROUP_MEMORY, shaders};
 pub use params::{Field, FieldType, Scalar};
 pub use profile::Profiler;
 pub use recorder::{Binding, Command, Grid, Recorder};

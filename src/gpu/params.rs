@@ -2,7 +2,7 @@
 //! compare with the one that the WGSL declares.
 
 /// What the words of a field are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Scalar {
     /// 32-bit unsigned integers.
     U32,
@@ -11,7 +11,7 @@ pub enum Scalar {
 }
 
 /// A field of a uniform struct.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Field {
     /// Its name, the same in WGSL.
     pub name: &'static str,

@@ -126,7 +126,7 @@ impl<'a> Recorder<'a> {
         }
         let group = self.gpu.attempt(&format!("the bindings of {}", kernel.label()), 0, |device| {
             device.create_bind_group(&wgpu::BindGroupDescriptor {
-                label: Some(kernel.source.name),
+                label: Some(kernel.source.name()),
                 layout: &pipeline.get_bind_group_layout(0),
                 entries: &entries,
             })

@@ -24,8 +24,7 @@ crate::params! {
 }
 
 /// One thread an element.
-pub const EMBEDDING: Kernel =
-    Kernel { source: shaders::NN_EMBEDDING, constants: &[], params: Params::FIELDS, writes: &[false, false, true] };
+pub const EMBEDDING: Kernel = Kernel::core(shaders::NN_EMBEDDING, Params::FIELDS, &[false, false, true]);
 
 impl Op for Embedding {
     fn name(&self) -> &'static str {

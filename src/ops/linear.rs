@@ -52,9 +52,9 @@ const WRITES: &[bool] = &[false, false, false, false, false, true];
 const PARAMS: &[Field] = Params::FIELDS;
 
 /// 64 x 64 tiles.
-pub const TILES: Kernel = Kernel { source: shaders::NN_LINEAR, constants: &[], params: PARAMS, writes: WRITES };
+pub const TILES: Kernel = Kernel::core(shaders::NN_LINEAR, PARAMS, WRITES);
 /// For few rows.
-pub const ROWS: Kernel = Kernel { source: shaders::NN_LINEAR_ROWS, constants: &[], params: PARAMS, writes: WRITES };
+pub const ROWS: Kernel = Kernel::core(shaders::NN_LINEAR_ROWS, PARAMS, WRITES);
 /// Sequences of at most this many rows go to [`ROWS`]: there each output is read once and a tile would be at least 7/8
 /// empty.
 const FEW_ROWS: usize = 8;

@@ -39,8 +39,7 @@ crate::params! {
 }
 
 /// One thread a block of 4.
-pub const NOISE: Kernel =
-    Kernel { source: shaders::SOLVER_NOISE, constants: &[], params: Params::FIELDS, writes: &[false, true, true] };
+pub const NOISE: Kernel = Kernel::core(shaders::SOLVER_NOISE, Params::FIELDS, &[false, true, true]);
 
 impl Op for Noise {
     fn name(&self) -> &'static str {

@@ -60,8 +60,7 @@ crate::params! {
 }
 
 /// One row a workgroup.
-pub const NORM: Kernel =
-    Kernel { source: shaders::NN_NORM, constants: &[], params: Params::FIELDS, writes: &[false, false, true] };
+pub const NORM: Kernel = Kernel::core(shaders::NN_NORM, Params::FIELDS, &[false, false, true]);
 
 impl Op for Norm {
     fn name(&self) -> &'static str {

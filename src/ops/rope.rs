@@ -69,8 +69,7 @@ crate::params! {
 }
 
 /// One thread an element.
-pub const ROPE: Kernel =
-    Kernel { source: shaders::NN_ROPE, constants: &[], params: Params::FIELDS, writes: &[false, false, true] };
+pub const ROPE: Kernel = Kernel::core(shaders::NN_ROPE, Params::FIELDS, &[false, false, true]);
 
 impl Op for Rope {
     fn name(&self) -> &'static str {

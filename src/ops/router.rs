@@ -26,12 +26,8 @@ crate::params! {
 }
 
 /// Tiles of 32 tokens and 8 experts.
-pub const ROUTER: Kernel = Kernel {
-    source: shaders::EXPERTS_ROUTER,
-    constants: &[],
-    params: Params::FIELDS,
-    writes: &[false, false, false, false, false, true],
-};
+pub const ROUTER: Kernel =
+    Kernel::core(shaders::EXPERTS_ROUTER, Params::FIELDS, &[false, false, false, false, false, true]);
 
 impl Op for Router {
     fn name(&self) -> &'static str {

@@ -47,12 +47,7 @@ crate::params! {
 }
 
 /// One thread a frequency.
-pub const TIME_EMBEDDING: Kernel = Kernel {
-    source: shaders::NN_TIME_EMBEDDING,
-    constants: &[],
-    params: Params::FIELDS,
-    writes: &[false, false, true],
-};
+pub const TIME_EMBEDDING: Kernel = Kernel::core(shaders::NN_TIME_EMBEDDING, Params::FIELDS, &[false, false, true]);
 
 impl Op for TimeEmbedding {
     fn name(&self) -> &'static str {

@@ -40,7 +40,7 @@ const MERGED: &[bool] = &[false, false, false, false, true, true];
 /// One kernel for each width of a head, rounded up.
 const fn widths(source: Source, writes: &'static [bool]) -> [Kernel; 4] {
     const fn kernel(source: Source, constants: &'static [(&'static str, u32)], writes: &'static [bool]) -> Kernel {
-        Kernel { source, constants, params: Params::FIELDS, writes }
+        Kernel { constants, ..Kernel::core(source, Params::FIELDS, writes) }
     }
     [
         kernel(source, &[("HEAD_DIM", 32)], writes),
@@ -55,8 +55,7 @@ const LOCAL: [Kernel; 4] = widths(shaders::ATTENTION_LOCAL, WITH_STATE);
 const DILATED: [Kernel; 4] = widths(shaders::ATTENTION_DILATED, WITH_STATE);
 const GLOBAL_KEYS: [Kernel; 4] = widths(shaders::ATTENTION_GLOBAL_KEYS, WITH_STATE);
 const GLOBAL_ROWS: [Kernel; 4] = widths(shaders::ATTENTION_GLOBAL_ROWS, PARTIAL);
-const MERGE: Kernel =
-    Kernel { source: shaders::ATTENTION_MERGE, constants: &[], params: Params::FIELDS, writes: MERGED };
+const MERGE: Kernel = Kernel::core(shaders::ATTENTION_MERGE, Params::FIELDS, MERGED);
 
 const fn all() -> [Kernel; 21] {
     let mut kernels = [MERGE; 21];

@@ -37,7 +37,7 @@ const fn kernel(
     constants: &'static [(&'static str, u32)],
     writes: &'static [bool],
 ) -> Kernel {
-    Kernel { source, constants, params: Params::FIELDS, writes }
+    Kernel { constants, ..Kernel::core(source, Params::FIELDS, writes) }
 }
 
 /// Choice and gates of each token.

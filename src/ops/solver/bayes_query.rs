@@ -25,12 +25,7 @@ crate::params! {
 }
 
 /// One thread an element.
-pub const BAYES_QUERY: Kernel = Kernel {
-    source: shaders::SOLVER_BAYES_QUERY,
-    constants: &[],
-    params: Params::FIELDS,
-    writes: &[false, false, false, true],
-};
+pub const BAYES_QUERY: Kernel = Kernel::core(shaders::SOLVER_BAYES_QUERY, Params::FIELDS, &[false, false, false, true]);
 
 impl Op for BayesQuery {
     fn name(&self) -> &'static str {

@@ -35,12 +35,11 @@ crate::params! {
 }
 
 /// One workgroup a row.
-pub const FINITE_CHECK: Kernel = Kernel {
-    source: shaders::SOLVER_FINITE_CHECK,
-    constants: &[],
-    params: Params::FIELDS,
-    writes: &[false, false, false, false, false, false, false, true],
-};
+pub const FINITE_CHECK: Kernel = Kernel::core(
+    shaders::SOLVER_FINITE_CHECK,
+    Params::FIELDS,
+    &[false, false, false, false, false, false, false, true],
+);
 
 impl Op for FiniteCheck {
     fn name(&self) -> &'static str {

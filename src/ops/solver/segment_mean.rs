@@ -42,12 +42,7 @@ crate::params! {
 }
 
 /// One workgroup a segment and 16 dimensions.
-pub const SEGMENT_MEAN: Kernel = Kernel {
-    source: shaders::SOLVER_SEGMENT_MEAN,
-    constants: &[],
-    params: Params::FIELDS,
-    writes: &[false, false, true],
-};
+pub const SEGMENT_MEAN: Kernel = Kernel::core(shaders::SOLVER_SEGMENT_MEAN, Params::FIELDS, &[false, false, true]);
 
 impl Op for SegmentMean {
     fn name(&self) -> &'static str {

@@ -39,12 +39,11 @@ crate::params! {
 }
 
 /// One thread an element.
-pub const SOLVER_STEP: Kernel = Kernel {
-    source: shaders::SOLVER_SOLVER_STEP,
-    constants: &[],
-    params: Params::FIELDS,
-    writes: &[false, true, false, true, false, false, false, false, false],
-};
+pub const SOLVER_STEP: Kernel = Kernel::core(
+    shaders::SOLVER_SOLVER_STEP,
+    Params::FIELDS,
+    &[false, true, false, true, false, false, false, false, false],
+);
 
 impl SolverStep {
     /// What a step asks for, without what there are no inputs for.

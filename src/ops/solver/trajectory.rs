@@ -71,12 +71,7 @@ crate::params! {
 }
 
 /// One thread an element, one dispatch a step.
-pub const TRAJECTORY: Kernel = Kernel {
-    source: shaders::SOLVER_TRAJECTORY,
-    constants: &[],
-    params: Params::FIELDS,
-    writes: &[false, false, true],
-};
+pub const TRAJECTORY: Kernel = Kernel::core(shaders::SOLVER_TRAJECTORY, Params::FIELDS, &[false, false, true]);
 
 impl Op for Solver {
     fn name(&self) -> &'static str {

@@ -50,7 +50,7 @@ crate::params! {
 
 const fn expectation(constants: &'static [(&'static str, u32)]) -> Kernel {
     let writes = &[false, false, false, false, true, true, true, true];
-    Kernel { source: shaders::VOCAB_EXPECTATION, constants, params: Params::FIELDS, writes }
+    Kernel { constants, ..Kernel::core(shaders::VOCAB_EXPECTATION, Params::FIELDS, writes) }
 }
 
 /// 32 rows and 32 columns of `x0` a workgroup.
@@ -62,12 +62,8 @@ pub const EXPECTATION_128: Kernel = expectation(&[("VALUE_DIM", 128)]);
 /// 32 rows and 256 columns of `x0` a workgroup; wider embeddings take several, which each make the scores.
 pub const EXPECTATION_256: Kernel = expectation(&[("VALUE_DIM", 256)]);
 /// Adds up the splits of the vocabulary.
-pub const MERGE: Kernel = Kernel {
-    source: shaders::VOCAB_MERGE,
-    constants: &[],
-    params: MergeParams::FIELDS,
-    writes: &[false, false, false, false, true, true, true, true],
-};
+pub const MERGE: Kernel =
+    Kernel::core(shaders::VOCAB_MERGE, MergeParams::FIELDS, &[false, false, false, false, true, true, true, true]);
 
 /// Rows of a workgroup, and tokens of a tile.
 const TILE: usize = 32;

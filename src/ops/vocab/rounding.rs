@@ -28,8 +28,7 @@ crate::params! {
 }
 
 /// 32 rows a workgroup.
-pub const ROUNDING: Kernel =
-    Kernel { source: shaders::VOCAB_ROUNDING, constants: &[], params: Params::FIELDS, writes: &[false, false, true] };
+pub const ROUNDING: Kernel = Kernel::core(shaders::VOCAB_ROUNDING, Params::FIELDS, &[false, false, true]);
 
 impl Op for Rounding {
     fn name(&self) -> &'static str {
