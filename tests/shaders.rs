@@ -67,6 +67,14 @@ fn declared_numbers_are_those_of_the_shader() {
             for constant in *constants {
                 assert!(theirs.contains(constant), "{label}: {constant:?} is not among {theirs:?}");
             }
+            // What the host reserves for a struct that only kernels see.
+            for (name, words) in *constants {
+                let Some(of) = name.strip_suffix("_WORDS") else { continue };
+                let named = |ty: &str| ty.eq_ignore_ascii_case(of);
+                let ty = module.types.iter().find(|(_, ty)| ty.name.as_deref().is_some_and(named));
+                let size = ty.map(|(_, ty)| ty.inner.size(module.to_ctx()));
+                assert_eq!(size, Some(words * 4), "{label}: {name}");
+            }
             assert!(tier != Tier::Core || theirs.len() == constants.len(), "{label}: {theirs:?}, not {constants:?}");
         }
     }
