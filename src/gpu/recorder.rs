@@ -42,9 +42,9 @@ impl Grid {
         Self::new(groups.min(wide), groups.div_ceil(wide).max(1), 1)
     }
 
-    /// Enough workgroups of `size` threads for one thread an element.
-    pub fn elements(count: usize, size: usize) -> Self {
-        Self::flat(count.div_ceil(size))
+    /// Enough workgroups of that size for one thread an element.
+    pub fn elements(count: usize, workgroup: [u32; 3]) -> Self {
+        Self::flat(count.div_ceil(workgroup.iter().product::<u32>() as usize))
     }
 }
 

@@ -52,7 +52,7 @@ impl Op for Embedding {
         let count = shapes.outputs[0].len();
         let params = Params { count: index32("embedding", "y", count)?, dim: dim as u32, vocab: vocab as u32 };
         let buffers = [&io.inputs[0], &io.inputs[1], &io.outputs[0]];
-        recorder.dispatch(&EMBEDDING, &params, &buffers, Grid::elements(count, 256))
+        recorder.dispatch(&EMBEDDING, &params, &buffers, Grid::elements(count, shaders::nn_embedding::WORKGROUP))
     }
 
     fn run(&self, shapes: &Shapes, io: &mut CpuIo<'_>) -> Result<()> {

@@ -110,9 +110,11 @@ impl Op for Linear {
         let mut buffers: Vec<_> = io.inputs.iter().collect();
         buffers.push(&io.outputs[0]);
         if shapes.input(0).sequence_rows() <= FEW_ROWS {
-            recorder.dispatch(&ROWS, &params, &buffers, Grid::flat(m * n.div_ceil(8)))
+            let columns = shaders::nn_linear_rows::COLUMNS as usize;
+            recorder.dispatch(&ROWS, &params, &buffers, Grid::flat(m * n.div_ceil(columns)))
         } else {
-            recorder.dispatch(&TILES, &params, &buffers, Grid::flat(m.div_ceil(64) * n.div_ceil(64)))
+            let tile = shaders::nn_linear::TILE as usize;
+            recorder.dispatch(&TILES, &params, &buffers, Grid::flat(m.div_ceil(tile) * n.div_ceil(tile)))
         }
     }
 

@@ -69,7 +69,9 @@ impl Op for Noise {
             stream: self.stream,
         };
         let buffers = [&io.inputs[0], &io.outputs[0], &io.outputs[1]];
-        recorder.dispatch(&NOISE, &params, &buffers, Grid::elements(batch * self.count.div_ceil(4), 64))
+        let blocks = self.count.div_ceil(shaders::solver_noise::BLOCK as usize);
+        let grid = Grid::elements(batch * blocks, shaders::solver_noise::WORKGROUP);
+        recorder.dispatch(&NOISE, &params, &buffers, grid)
     }
 
     fn run(&self, shapes: &Shapes, io: &mut CpuIo<'_>) -> Result<()> {

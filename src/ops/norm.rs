@@ -90,7 +90,7 @@ impl Op for Norm {
         let x = shapes.input(0);
         index32("norm", "x", x.len())?;
         // Lanes count past the end by up to a workgroup.
-        index32("norm", "D", x.last() + 64)?;
+        index32("norm", "D", x.last() + shaders::nn_norm::THREADS as usize)?;
         let params = Params {
             rows: x.rows() as u32,
             dim: x.last() as u32,

@@ -107,7 +107,7 @@ impl Op for Rope {
             table_rows: shapes.input(1).dim(0) as u32,
         };
         let buffers = [&io.inputs[0], &io.inputs[1], &io.outputs[0]];
-        recorder.dispatch(&ROPE, &params, &buffers, Grid::elements(x.len(), 256))
+        recorder.dispatch(&ROPE, &params, &buffers, Grid::elements(x.len(), shaders::nn_rope::WORKGROUP))
     }
 
     fn run(&self, shapes: &Shapes, io: &mut CpuIo<'_>) -> Result<()> {

@@ -67,8 +67,14 @@ impl Op for Router {
             dim: index32("router", "D", dim)?,
             experts: index32("router", "E", experts)?,
         };
+        use shaders::experts_router::{EXPERTS, TOKENS};
         let buffers: Vec<_> = io.inputs.iter().chain(&io.outputs).collect();
-        recorder.dispatch(&ROUTER, &params, &buffers, Grid::flat(tokens.div_ceil(32) * experts.div_ceil(8)))
+        recorder.dispatch(
+            &ROUTER,
+            &params,
+            &buffers,
+            Grid::flat(tokens.div_ceil(TOKENS as usize) * experts.div_ceil(EXPERTS as usize)),
+        )
     }
 
     fn run(&self, shapes: &Shapes, io: &mut CpuIo<'_>) -> Result<()> {

@@ -74,7 +74,12 @@ impl Op for TimeEmbedding {
         index32(NAME, "dim", self.dim)?;
         let params = Params { half: (self.dim / 2) as u32 };
         let buffers = [&io.inputs[0], &io.inputs[1], &io.outputs[0]];
-        recorder.dispatch(&TIME_EMBEDDING, &params, &buffers, Grid::elements(self.dim / 2, 64))
+        recorder.dispatch(
+            &TIME_EMBEDDING,
+            &params,
+            &buffers,
+            Grid::elements(self.dim / 2, shaders::nn_time_embedding::WORKGROUP),
+        )
     }
 
     fn run(&self, _shapes: &Shapes, io: &mut CpuIo<'_>) -> Result<()> {

@@ -7,7 +7,9 @@ use crate::ops::index32;
 use crate::{Desc, Result};
 
 /// Queries, and keys, of a tile.
-const TILE: usize = 32;
+const TILE: usize = shaders::attention_dense::TILE as usize;
+/// Dimensions by which the widths of kernels grow.
+const CHUNK: usize = shaders::attention_dense::CHUNK as usize;
 /// Fewest keys of a range of the global rows: less does not pay for its partial result.
 const SPLIT: usize = 256;
 
@@ -140,7 +142,7 @@ pub(super) fn encode(op: &Attention, recorder: &mut Recorder<'_>, shapes: &Shape
     for (slot, &(r, k)) in params.dilations.iter_mut().zip(dilations) {
         *slot = [clamp(r), clamp(k)];
     }
-    let variant = head_dim.div_ceil(TILE).next_power_of_two().trailing_zeros() as usize;
+    let variant = head_dim.div_ceil(CHUNK).next_power_of_two().trailing_zeros() as usize;
     let [q, k, v, list, lengths] = [0, 1, 2, GLOBALS, LENGTHS].map(|index| &io.inputs[index]);
     let (out, lse) = (&io.outputs[0], &io.outputs[1]);
     let planes = batch * heads;
@@ -169,7 +171,8 @@ pub(super) fn encode(op: &Attention, recorder: &mut Recorder<'_>, shapes: &Shape
     let grid = Grid::flat(planes * split_count * count.div_ceil(TILE));
     recorder.dispatch(&GLOBAL_ROWS[variant], &params, &buffers, grid)?;
     let buffers = [partial_out, partial_state, list, lengths, out, lse];
-    recorder.dispatch(&MERGE, &params, &buffers, Grid::elements(planes * count * head_dim, 128))
+    let grid = Grid::elements(planes * count * head_dim, shaders::attention_merge::WORKGROUP);
+    recorder.dispatch(&MERGE, &params, &buffers, grid)
 }
 
 #[cfg(test)]

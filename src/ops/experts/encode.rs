@@ -61,11 +61,11 @@ const GATE_UP_WRITES: &[bool] = &[false, false, false, false, false, true];
 const DOWN_WRITES: &[bool] = &[false, false, false, false, true];
 
 /// Tokens of a workgroup of top-k and scatter.
-const BLOCK: usize = 64;
+const BLOCK: usize = shaders::experts_top_k::BLOCK as usize;
 /// Hidden units, or values of dim, of a tile.
-const COLUMNS: usize = 64;
+const COLUMNS: usize = shaders::experts_gate_up::COLUMNS as usize;
 /// Words of an entry of the tile table.
-const TILE_WORDS: usize = 5;
+const TILE_WORDS: usize = shaders::experts_scan::TILE_WORDS as usize;
 /// Elements of the largest scratch of a pass: 64 MiB, half of what WebGPU promises for a binding.
 const SCRATCH: usize = 1 << 24;
 
@@ -172,5 +172,6 @@ fn encode_pass(pass: &Pass, params: &Params, recorder: &mut Recorder<'_>, io: &B
         recorder.dispatch(second, params, &[hidden, down, entries, tiles, y], grid)?;
     }
     let elements = params.tokens as usize * pass.sizes.dim;
-    recorder.dispatch(&COMBINE, params, &[y, gates, residual, scale, out], Grid::elements(elements, 256))
+    let grid = Grid::elements(elements, shaders::experts_combine::WORKGROUP);
+    recorder.dispatch(&COMBINE, params, &[y, gates, residual, scale, out], grid)
 }

@@ -9,12 +9,12 @@ pub use cases::ENTRY;
 pub use encode::{COMBINE, DOWN, DOWN_FEW, GATE_UP, GATE_UP_FEW, SCAN, SCATTER, TOP_K};
 
 use super::{dims, expect, require};
-use crate::gpu::Recorder;
+use crate::gpu::{Recorder, shaders};
 use crate::graph::{Bindings, Cost, CpuIo, Op, OracleData, OracleIo, Shapes};
 use crate::{DType, Desc, Error, Result, cpu};
 
 /// The most experts there may be.
-pub const MAX_EXPERTS: usize = 256;
+pub const MAX_EXPERTS: usize = shaders::experts_scan::MAX_EXPERTS as usize;
 
 /// A mixture of SwiGLU experts of different widths, without dropping.
 ///

@@ -49,7 +49,12 @@ impl Op for BayesQuery {
         let params =
             Params { size: index32("bayes_query", "z", z.len())?, dim: index32("bayes_query", "De", z.last())? };
         let buffers = [&io.inputs[2], &io.inputs[0], &io.inputs[1], &io.outputs[0]];
-        recorder.dispatch(&BAYES_QUERY, &params, &buffers, Grid::elements(z.len(), 64))
+        recorder.dispatch(
+            &BAYES_QUERY,
+            &params,
+            &buffers,
+            Grid::elements(z.len(), shaders::solver_bayes_query::WORKGROUP),
+        )
     }
 
     fn run(&self, _shapes: &Shapes, io: &mut CpuIo<'_>) -> Result<()> {

@@ -69,7 +69,12 @@ impl Op for SegmentMean {
         let [b, r, a, d] = [batch, rows, self.anchors, dim].map(|n| n as u32);
         let params = Params { batch: b, rows: r, anchors: a, dim: d };
         let buffers = [&io.inputs[0], &io.inputs[1], &io.outputs[0]];
-        recorder.dispatch(&SEGMENT_MEAN, &params, &buffers, Grid::flat(batch * self.anchors * dim.div_ceil(16)))
+        recorder.dispatch(
+            &SEGMENT_MEAN,
+            &params,
+            &buffers,
+            Grid::flat(batch * self.anchors * dim.div_ceil(shaders::solver_segment_mean::DIMS as usize)),
+        )
     }
 
     fn run(&self, shapes: &Shapes, io: &mut CpuIo<'_>) -> Result<()> {

@@ -99,7 +99,12 @@ impl Op for SolverStep {
             let guided = (shapes.inputs[6].is_some() && self.anchors > 0).into();
             let noisy = shapes.inputs[7].is_some().into();
             let params = Params { batch: b, rows: r, anchors: a, dim: d, anchor_rows, guided, noisy };
-            recorder.dispatch(&SOLVER_STEP, &params, &buffers, Grid::elements(batch * count * dim, 64))?;
+            recorder.dispatch(
+                &SOLVER_STEP,
+                &params,
+                &buffers,
+                Grid::elements(batch * count * dim, shaders::solver_solver_step::WORKGROUP),
+            )?;
         }
         Ok(())
     }

@@ -98,11 +98,21 @@ impl Op for Solver {
         index32("solver", "trajectory", shapes.outputs[0].len())?;
         let buffers = [&io.inputs[0], &io.inputs[1], &io.outputs[0]];
         let start = Params { size: size as u32, step: 0, start: 1, c_x: 0.0, c_x0: 0.0, c_prev: 0.0 };
-        recorder.dispatch(&TRAJECTORY, &start, &buffers, Grid::elements(size, 64))?;
+        recorder.dispatch(
+            &TRAJECTORY,
+            &start,
+            &buffers,
+            Grid::elements(size, shaders::solver_trajectory::WORKGROUP),
+        )?;
         for (step, c) in self.coefficients.iter().enumerate() {
             let [c_x, c_x0, c_prev] = [c.x, c.x0, c.x0_prev].map(|c| c as f32);
             let params = Params { step: step as u32, start: 0, c_x, c_x0, c_prev, ..start };
-            recorder.dispatch(&TRAJECTORY, &params, &buffers, Grid::elements(size, 64))?;
+            recorder.dispatch(
+                &TRAJECTORY,
+                &params,
+                &buffers,
+                Grid::elements(size, shaders::solver_trajectory::WORKGROUP),
+            )?;
         }
         Ok(())
     }

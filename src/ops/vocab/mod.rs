@@ -66,13 +66,14 @@ pub const MERGE: Kernel =
     Kernel::core(shaders::VOCAB_MERGE, MergeParams::FIELDS, &[false, false, false, false, true, true, true, true]);
 
 /// Rows of a workgroup, and tokens of a tile.
-const TILE: usize = 32;
+const TILE: usize = shaders::vocab_expectation::ROWS as usize;
+const _: () = assert!(shaders::vocab_expectation::KEYS as usize == TILE);
 /// Workgroups wanted: where rows give fewer, the vocabulary is split.
 const GROUPS: usize = 256;
 /// Fewest tiles of a split: below, what a split costs in the merge shows.
 const SPLIT_TILES: usize = 8;
 /// The merge kernel holds one factor a thread.
-const MAX_SPLITS: usize = 64;
+const MAX_SPLITS: usize = shaders::vocab_merge::MAX_SPLITS as usize;
 
 /// Elements of the largest scratch of a pass over the rows: 64 MiB, half of what WebGPU promises for a binding.
 const SCRATCH: usize = 1 << 24;

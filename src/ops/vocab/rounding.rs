@@ -10,6 +10,9 @@ use crate::ops::{dims, filled, index32, require};
 use crate::{DType, Desc, Error, Result, cpu};
 
 const NAME: &str = "rounding";
+/// Rows of a workgroup, and tokens of a tile.
+const ROWS: usize = shaders::vocab_rounding::ROWS as usize;
+const _: () = assert!(shaders::vocab_rounding::KEYS as usize == ROWS);
 
 /// Inputs: `x` `[.., D]`, `table` `[V, D]`. Output: `token` u32 `[..]`, the row of the table with the largest inner
 /// product, the lower one of equals.
@@ -27,7 +30,7 @@ crate::params! {
     }
 }
 
-/// 32 rows a workgroup.
+/// A tile of rows a workgroup.
 pub const ROUNDING: Kernel = Kernel::core(shaders::VOCAB_ROUNDING, Params::FIELDS, &[false, false, true]);
 
 impl Op for Rounding {
@@ -54,12 +57,12 @@ impl Op for Rounding {
     fn encode(&self, recorder: &mut Recorder<'_>, shapes: &Shapes, io: &Bindings) -> Result<()> {
         let (rows, dim, vocab) = sizes(shapes);
         // Tokens and rows are counted past the end by up to a tile.
-        for elements in [rows * dim, vocab * dim, rows + 32, vocab + 32] {
+        for elements in [rows * dim, vocab * dim, rows + ROWS, vocab + ROWS] {
             index32(NAME, "a tensor", elements)?;
         }
         let params = Params { rows: rows as u32, dim: dim as u32, vocab: vocab as u32 };
         let buffers = [&io.inputs[0], &io.inputs[1], &io.outputs[0]];
-        recorder.dispatch(&ROUNDING, &params, &buffers, Grid::flat(rows.div_ceil(32)))
+        recorder.dispatch(&ROUNDING, &params, &buffers, Grid::flat(rows.div_ceil(ROWS)))
     }
 
     fn run(&self, shapes: &Shapes, io: &mut CpuIo<'_>) -> Result<()> {
