@@ -19,7 +19,7 @@ use naga::{
 mod hlsl;
 
 fn kernels() -> Vec<&'static Kernel> {
-    let all: Vec<_> = REGISTRY.iter().flat_map(|entry| entry.kernels).collect();
+    let all: Vec<_> = REGISTRY.iter().flat_map(|entry| entry.kernels()).collect();
     assert!(all.len() >= REGISTRY.len(), "every op has a kernel");
     all
 }
