@@ -55,6 +55,8 @@ pub mod model;
 pub mod ops;
 pub mod schedule;
 mod tensor;
+#[cfg(test)]
+mod waiting_tests;
 
 pub use cpu::threads::{HostThreads, host_threads};
 pub use device::Device;
