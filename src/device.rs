@@ -19,8 +19,9 @@ impl Device {
     ///
     /// # Errors
     /// Where there is no such device or it cannot be opened.
+    #[cfg(not(target_family = "wasm"))]
     pub fn open(options: &GpuOptions) -> Result<Self> {
-        pollster::block_on(Self::open_async(options))
+        crate::gpu::block_on(Self::open_async(options))
     }
 
     /// Opens what `options.device` names; `auto` is a hardware GPU, else the CPU.

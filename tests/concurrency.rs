@@ -4,8 +4,13 @@ mod common;
 
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
-use drdiff::{Device, Error, Gpu, Model, Prompt, Result, Sampler, SessionOptions};
+use drdiff::gpu::BorrowOptions;
+use drdiff::graph::{Constant, Executor, Graph, RecordedOp};
+use drdiff::ops::Linear;
+use drdiff::{Desc, Device, Error, Gpu, Model, Prompt, Result, Sampler, SessionOptions, Tensor};
 
 const TINY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/tiny");
 
@@ -157,6 +162,71 @@ fn memory_comes_back() {
     assert_eq!(text(&model, 90, 1).unwrap(), expected);
 }
 
+/// Bytes in use on the device at this moment.
+fn in_use(gpu: &Gpu) -> u64 {
+    gpu.device().generate_allocator_report().expect("wgpu allocates on Vulkan itself").total_allocated_bytes
+}
+
+#[test]
+fn what_is_dropped_is_free_at_once() {
+    let gpu = gpu();
+    // Whatever the device keeps for itself.
+    drop(gpu.upload("x", &[1; 4]).unwrap());
+    let empty = allocated(&gpu);
+    let model = Model::load(TINY, &gpu.clone().into()).unwrap();
+    assert_eq!(in_use(&gpu), empty, "weights go to the device with the first session");
+    text(&model, 90, 1).unwrap();
+    let weights = in_use(&gpu);
+    assert!(weights > empty);
+    text(&model, 24, 1).unwrap();
+    assert_eq!(in_use(&gpu), weights, "once for all sessions");
+    let mut session = model.session(SessionOptions { length: 24, ..Default::default() }).unwrap();
+    session.prepare(2).unwrap();
+    assert!(in_use(&gpu) > weights);
+    // A session needs no more of its model than it holds itself.
+    drop(model);
+    session.generate(&Prompt::none(), &sampler(1), |_| ControlFlow::Continue(())).unwrap();
+    drop(session);
+    assert_eq!(in_use(&gpu), empty);
+}
+
+/// A graph of one op over `weight`.
+fn product(weight: &Constant) -> Graph {
+    let mut graph = Graph::new();
+    let x = graph.state(Desc::f32([1, 256]));
+    let weight = graph.constant(weight);
+    let y = graph.push1(Linear::default(), &[Some(x), Some(weight), None, None, None]).unwrap();
+    graph.keep(y);
+    graph
+}
+
+#[test]
+fn a_constant_is_on_each_device_once_and_goes_with_either() {
+    const BYTES: u64 = 256 * 256 * 4;
+    let weight = Constant::new(Tensor::f32([256, 256], vec![0.5; 256 * 256]).unwrap());
+    let run = |gpu: &Gpu| Executor::new(&gpu.clone().into(), product(&weight), Default::default()).unwrap();
+    let [first, second] = [gpu(), gpu()];
+    drop(first.upload("x", &[1; 4]).unwrap());
+    let empty = allocated(&first);
+    for gpu in [&first, &second, &first, &second] {
+        let one = run(gpu);
+        let with_one = allocated(gpu);
+        let two = run(gpu);
+        let more = allocated(gpu) - with_one;
+        assert!(more > 0 && more < BYTES, "{more} for a second graph");
+        drop((one, two));
+        assert!((BYTES..2 * BYTES).contains(&(allocated(gpu) - empty)), "it stays");
+    }
+    // A device that is gone leaves nothing with the constant, which goes on elsewhere.
+    drop(second);
+    let mut executor = run(&first);
+    executor.run().unwrap();
+    executor.wait().unwrap();
+    drop(executor);
+    drop(weight);
+    assert_eq!(in_use(&first), empty);
+}
+
 /// What is wrong, and nobody's: a buffer that no device grants, asked for outside any error scope.
 fn provoke(gpu: &Gpu) {
     let _refused = gpu.device().create_buffer(&wgpu::BufferDescriptor {
@@ -168,29 +238,21 @@ fn provoke(gpu: &Gpu) {
 }
 
 #[test]
-fn every_handle_of_a_device_hears_of_its_errors() {
-    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
-    let (adapter, device, queue) = pollster::block_on(async {
-        let adapter = instance.request_adapter(&Default::default()).await.expect("an adapter answers");
-        let (device, queue) = adapter.request_device(&wgpu::DeviceDescriptor::default()).await.unwrap();
-        (adapter, device, queue)
-    });
-    let first = Gpu::from_wgpu(&adapter, device.clone(), queue.clone());
-    let second = Gpu::from_wgpu(&adapter, device.clone(), queue.clone());
+fn every_clone_of_a_handle_hears_of_the_devices_errors() {
+    let first = gpu();
     let clone = first.clone();
     provoke(&first);
-    for handle in [&first, &second, &clone] {
+    for handle in [&first, &clone] {
         assert!(matches!(handle.check(), Err(Error::Gpu { .. })));
         assert!(handle.check().is_ok(), "once each");
     }
     // What happened before a handle was made is none of its business.
-    provoke(&second);
+    provoke(&clone);
     assert!(first.clone().check().is_ok());
-    assert!(Gpu::from_wgpu(&adapter, device, queue).check().is_ok());
     assert!(first.check().is_err());
 
     // Nor is it a later run's; an error during a run fails it.
-    let model = Model::load(TINY, &second.clone().into()).unwrap();
+    let model = Model::load(TINY, &clone.clone().into()).unwrap();
     assert!(text(&model, 24, 1).is_ok());
     let mut session = model.session(SessionOptions { length: 24, ..Default::default() }).unwrap();
     let outcome = session.generate(&Prompt::none(), &sampler(1), |progress| {
@@ -203,7 +265,93 @@ fn every_handle_of_a_device_hears_of_its_errors() {
     assert!(session.generate(&Prompt::none(), &sampler(1), |_| ControlFlow::Continue(())).is_ok());
 
     // And a loss is everybody's.
-    second.device().destroy();
+    clone.device().destroy();
     assert!(matches!(first.wait(), Err(Error::DeviceLost { .. })));
     assert!(matches!(clone.check(), Err(Error::DeviceLost { .. })));
+}
+
+/// What an app's own callbacks were told.
+#[derive(Default)]
+struct Told {
+    errors: AtomicUsize,
+    losses: AtomicUsize,
+}
+
+fn app() -> (wgpu::Adapter, wgpu::Device, wgpu::Queue, Arc<Told>) {
+    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
+    let (adapter, device, queue) = pollster::block_on(async {
+        let adapter = instance.request_adapter(&Default::default()).await.expect("an adapter answers");
+        let (device, queue) = adapter.request_device(&wgpu::DeviceDescriptor::default()).await.unwrap();
+        (adapter, device, queue)
+    });
+    let told = Arc::new(Told::default());
+    let hears = Arc::clone(&told);
+    device.on_uncaptured_error(Arc::new(move |_| {
+        hears.errors.fetch_add(1, SeqCst);
+    }));
+    let hears = Arc::clone(&told);
+    device.set_device_lost_callback(move |_, _| {
+        hears.losses.fetch_add(1, SeqCst);
+    });
+    (adapter, device, queue, told)
+}
+
+#[test]
+fn an_apps_callbacks_stay_the_apps_and_what_is_drdiffs_comes_from_its_calls() {
+    let (adapter, device, queue, told) = app();
+    let heard = || [&told.errors, &told.losses].map(|count| count.load(SeqCst));
+    // Two handles, each opened on its own.
+    let handles = [(); 2].map(|()| Gpu::from_wgpu(&adapter, device.clone(), queue.clone()));
+    let models = handles.each_ref().map(|gpu| Model::load(TINY, &gpu.clone().into()).unwrap());
+    assert_eq!(text(&models[0], 24, 1).unwrap(), text(&models[1], 24, 1).unwrap());
+    assert_eq!(heard(), [0, 0]);
+
+    // The app's error is the app's.
+    provoke(&handles[0]);
+    assert_eq!(heard(), [1, 0]);
+    assert!(handles.iter().all(|gpu| gpu.check().is_ok()));
+    // Ours is ours: a buffer that no kernel can be bound to.
+    let x = handles[0].upload("x", &[0; 4]).unwrap();
+    let usage = wgpu::BufferUsages::COPY_DST;
+    let y = device.create_buffer(&wgpu::BufferDescriptor { label: None, size: 16, usage, mapped_at_creation: false });
+    let row = || Some((Desc::f32([1, 3]), (&x).into()));
+    let inputs = [row(), row(), None, None, None];
+    let refused = RecordedOp::new(&handles[0], &Linear::default(), &inputs, &[(&y).into()]).unwrap_err();
+    assert!(
+        matches!(&refused, Error::Gpu { what, .. } if what.starts_with("the bindings of nn/linear")),
+        "{refused:?}"
+    );
+    // What was refused spoils nothing that comes after it.
+    let y = handles[0].buffer("y", 4).unwrap();
+    RecordedOp::new(&handles[0], &Linear::default(), &inputs, &[(&y).into()]).unwrap();
+    let refused = handles[0]
+        .download(
+            &device.create_buffer(&wgpu::BufferDescriptor { label: None, size: 16, usage, mapped_at_creation: false }),
+            4,
+        )
+        .unwrap_err();
+    assert!(matches!(&refused, Error::Gpu { what, .. } if what == "a read-back"), "{refused:?}");
+    assert_eq!(heard(), [1, 0]);
+
+    // A loss is everybody's.
+    device.destroy();
+    for (gpu, model) in handles.iter().zip(&models) {
+        assert!(matches!(text(model, 24, 1), Err(Error::DeviceLost { .. })));
+        assert!(matches!(gpu.wait(), Err(Error::DeviceLost { .. })));
+        assert!(matches!(gpu.check(), Err(Error::DeviceLost { .. })));
+    }
+    let _polled_for_the_apps_own_sake = device.poll(wgpu::PollType::Poll);
+    assert_eq!(heard(), [1, 1]);
+}
+
+#[test]
+fn callbacks_are_taken_where_an_app_says_so() {
+    let (adapter, device, queue, told) = app();
+    let options = BorrowOptions { take_callbacks: true, ..Default::default() };
+    let gpu = Gpu::from_wgpu_with(&adapter, device, queue, &options);
+    provoke(&gpu);
+    assert!(matches!(gpu.check(), Err(Error::Gpu { .. })));
+    gpu.device().destroy();
+    assert!(matches!(gpu.wait(), Err(Error::DeviceLost { .. })));
+    assert_eq!((told.errors.load(SeqCst), told.losses.load(SeqCst)), (0, 0));
 }

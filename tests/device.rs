@@ -4,9 +4,9 @@ mod common;
 
 use std::ops::ControlFlow;
 
-use drdiff::graph::RecordedOp;
+use drdiff::graph::{Constant, Executor, ExecutorOptions, Graph, RecordedOp};
 use drdiff::ops::Linear;
-use drdiff::{Desc, Device, Error, Gpu, Model, Prompt, Sampler, SessionOptions};
+use drdiff::{Desc, Device, Error, Gpu, Model, Prompt, Sampler, SessionOptions, Tensor};
 
 const TINY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/tiny");
 const SHIPPED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/models");
@@ -83,19 +83,19 @@ fn what_no_binding_holds_is_refused_with_the_length_that_fits() {
     assert!(matches!(batch(fits + 1, 8), Err(Error::Limit { .. })), "one more does not fit");
 }
 
-/// Refuses each allocation that `call` makes on the device, one a call, until none is left; gives how many there were.
-fn each_refused(gpu: &Gpu, mut call: impl FnMut() -> Result<(), Error>) -> u64 {
+/// Refuses each allocation that `call` makes on the device, one a call, until none is left; gives what each was for.
+fn each_refused(gpu: &Gpu, mut call: impl FnMut() -> Result<(), Error>) -> Vec<String> {
+    let mut culprits = Vec::new();
     for refused in 1.. {
         gpu.refuse_allocation(refused);
         match call() {
-            Ok(()) => {
-                gpu.refuse_allocation(0);
-                return refused - 1;
-            }
-            Err(error) => assert!(matches!(error, Error::OutOfMemory { .. }), "{error:?}"),
+            Ok(()) => break,
+            Err(Error::OutOfMemory { what, .. }) => culprits.push(what),
+            Err(error) => panic!("{error:?}"),
         }
     }
-    unreachable!("some call makes no more allocations")
+    gpu.refuse_allocation(0);
+    culprits
 }
 
 #[test]
@@ -112,14 +112,54 @@ fn each_allocation_that_fails_is_an_error_and_the_device_goes_on() {
         });
         failed.map_or(text, Err)
     };
-    let mut text = String::new();
-    let refused = each_refused(&gpu, || run().map(|made| text = made));
-    assert!(refused > 200, "{refused}");
-    assert_eq!(text, run().unwrap());
+    // Kernels and weights stay with the device from now on, so that each call asks for the same things.
+    let text = run().unwrap();
+    let refused = each_refused(&gpu, || run().map(|again| assert_eq!(again, text)));
+    assert!(refused.len() > 200, "{}", refused.len());
+    // One scope is around all that an executor makes, and yet each refusal names what it was.
+    for culprit in [
+        "temporary values (slot 0)",
+        "`step` of ",
+        "a kernel's parameters",
+        "the bindings of attention/",
+        "op times",
+        "staged rows",
+        "a state",
+        "a run",
+        "a read-back",
+    ] {
+        assert!(refused.iter().any(|what| what.starts_with(culprit)), "{culprit}: {refused:#?}");
+    }
     let on_the_cpu = Model::load(TINY, &Device::Cpu).unwrap();
     let mut session = on_the_cpu.session(SessionOptions { length: 40, ..Default::default() }).unwrap();
     let expected = session.generate(&Prompt::prefix("the"), &sampler, |_| ControlFlow::Continue(())).unwrap();
     assert_eq!(text, expected);
+}
+
+#[test]
+fn kernels_and_constants_that_fail_are_named() {
+    let gpu = gpu();
+    let refused = each_refused(&gpu, || {
+        let mut graph = Graph::new();
+        let weight = Constant::new(Tensor::f32([2, 3], vec![1.0; 6])?);
+        let (x, weight) = (graph.state(Desc::f32([1, 3])), graph.constant(&weight));
+        graph.push1(Linear::default(), &[Some(x), Some(weight), None, None, None])?;
+        Executor::new(&gpu.clone().into(), graph, ExecutorOptions::default()).map(|_| ())
+    });
+    let expected = [
+        "temporary values (slot 0)",
+        "`x` of linear, f32 [1, 3]",
+        "a constant",
+        "absent inputs",
+        "the kernel nn/linear",
+        "a kernel's parameters",
+        "a kernel's parameters",
+        "the bindings of nn/linear",
+        // Its words.
+        "a constant",
+    ];
+    assert_eq!(refused.len(), expected.len(), "{refused:#?}");
+    assert!(refused.iter().zip(expected).all(|(what, expected)| what.starts_with(expected)), "{refused:#?}");
 }
 
 #[test]
@@ -131,6 +171,6 @@ fn a_write_of_any_size_is_staged_in_parts() {
         buffer = Some(gpu.upload("many words", &words)?);
         Ok(())
     });
-    assert!(refused > 2, "the buffer and its parts, not {refused}");
+    assert!(refused.len() > 2, "the buffer and its parts, not {refused:?}");
     assert!(gpu.download(&buffer.unwrap(), words.len()).unwrap() == words);
 }

@@ -157,7 +157,7 @@ fn a_run_on_the_cpu() {
     let sampler = Sampler { steps: 2, guidance: 0.5, temperature: Some(0.9), ..Sampler::default() };
     let options = SessionOptions { length: 400, inspect: true, ..Default::default() };
     let requests = [Request::default(), Request { seed: Some(9), ..Request::default() }];
-    let run = |session: &mut Session<'_>| {
+    let run = |session: &mut Session| {
         let mut failed = None;
         let outcome = session.generate_batch(&requests, &sampler, |progress| {
             failed = progress.routing().and(progress.state()).err();

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use wgpu::{Backend, DeviceType, Features};
+use wgpu::{Backend, Backends, DeviceType, Features};
 
 use super::dx12;
 use crate::error::list;
@@ -22,6 +22,8 @@ pub enum DeviceChoice {
     Gpu,
     /// The adapter of this index in `drdiff info`.
     Index(usize),
+    /// The first adapter at this place on the PCI bus, where the driver says it.
+    Pci(PciBusId),
     /// The first adapter whose name holds this text; case, spacing and what the name has in parentheses (a driver's
     /// version, a trade mark) do not count.
     Name(String),
@@ -42,11 +44,54 @@ impl std::str::FromStr for DeviceChoice {
                 Ok(index) => Ok(Self::Index(index)),
                 Err(_) => refuse("an index that `drdiff info` lists"),
             },
+            place if place.contains(':') && place.parse::<PciBusId>().is_ok() => place.parse().map(Self::Pci),
             name if own_name(name).is_empty() => {
-                refuse("auto, cpu, gpu, reference, an adapter's index, or part of its name")
+                refuse("auto, cpu, gpu, reference, an adapter's index, its PCI bus id, or part of its name")
             }
             _ => Ok(Self::Name(text.trim().to_owned())),
         }
+    }
+}
+
+/// Where a device is on the PCI bus: what tells two cards of one name apart, in every program alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PciBusId {
+    /// The domain; 0 on most machines.
+    pub domain: u32,
+    /// The bus.
+    pub bus: u8,
+    /// The device on the bus.
+    pub device: u8,
+    /// The function of the device.
+    pub function: u8,
+}
+
+impl std::str::FromStr for PciBusId {
+    type Err = Error;
+
+    /// Reads `0000:65:00.0`, all of it hexadecimal; the domain may be left out, or have more digits.
+    fn from_str(text: &str) -> Result<Self> {
+        let read = || {
+            let (rest, function) = text.trim().rsplit_once('.')?;
+            let mut parts = rest.rsplit(':');
+            let mut part = |most: usize| {
+                let digits = parts.next()?;
+                let plain = (1..=most).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_hexdigit());
+                u32::from_str_radix(digits, 16).ok().filter(|_| plain)
+            };
+            let (device, bus) = (part(2)?, part(2)?);
+            let domain = if rest.matches(':').count() > 1 { part(8)? } else { 0 };
+            let function = u8::from_str_radix(function, 16).ok().filter(|_| function.len() == 1)?;
+            parts.next().is_none().then_some(Self { domain, bus: bus as u8, device: device as u8, function })
+        };
+        read().ok_or_else(|| Error::argument("a PCI bus id", format!("`{text}`"), "domain:bus:device.function"))
+    }
+}
+
+impl std::fmt::Display for PciBusId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { domain, bus, device, function } = self;
+        write!(f, "{domain:04x}:{bus:02x}:{device:02x}.{function:x}")
     }
 }
 
@@ -73,6 +118,7 @@ impl std::fmt::Display for DeviceChoice {
             Self::Reference => f.write_str("reference"),
             Self::Gpu => f.write_str("gpu"),
             Self::Index(index) => write!(f, "{index}"),
+            Self::Pci(id) => id.fmt(f),
             Self::Name(name) => f.write_str(name),
         }
     }
@@ -174,6 +220,20 @@ pub struct GpuOptions {
     pub shaders: Option<PathBuf>,
 }
 
+/// How a device of the caller's is used.
+#[derive(Clone, Debug, Default)]
+pub struct BorrowOptions {
+    /// Take the device's callbacks for uncaught errors and for its loss in place of the caller's. [`crate::Gpu::check`] then
+    /// tells of errors in anybody's work, and a loss is known as soon as wgpu tells of it, with its reason.
+    pub take_callbacks: bool,
+    /// Checks of array indices in kernels.
+    pub bounds_checks: BoundsChecks,
+    /// As [`GpuOptions::shaders`].
+    pub shaders: Option<PathBuf>,
+    /// As [`GpuOptions::tier`].
+    pub tier: Option<Tier>,
+}
+
 /// An adapter as `drdiff info` lists it.
 #[derive(Clone, Debug)]
 pub struct AdapterSummary {
@@ -191,25 +251,73 @@ pub struct AdapterSummary {
     pub compiler: Option<String>,
 }
 
-pub(super) fn instance() -> wgpu::Instance {
-    let mut desc = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
-    // Validation layers announce themselves only to an instance that asks; WGPU_VALIDATION=1 does.
-    desc.flags = wgpu::InstanceFlags::empty().with_env();
-    wgpu::Instance::new(desc)
+/// The back ends of this system, the one to look at first in front. Looking at one can end the process where its driver is
+/// broken, and loads its libraries in any case: nobody looks further than need be.
+#[cfg(windows)]
+const BACK_ENDS: &[Backends] = &[Backends::DX12, Backends::VULKAN, Backends::GL];
+#[cfg(target_vendor = "apple")]
+const BACK_ENDS: &[Backends] = &[Backends::METAL, Backends::VULKAN, Backends::GL];
+#[cfg(target_family = "wasm")]
+const BACK_ENDS: &[Backends] = &[Backends::BROWSER_WEBGPU];
+#[cfg(not(any(windows, target_vendor = "apple", target_family = "wasm")))]
+const BACK_ENDS: &[Backends] = &[Backends::VULKAN, Backends::GL];
+
+/// The adapters of this machine, back end by back end; within one the preferred come first: discrete, integrated, virtual,
+/// software. Their order is that of indices for `--device`.
+#[derive(Debug)]
+pub struct Adapters {
+    back_ends: std::slice::Iter<'static, Backends>,
+    /// How many were listed.
+    listed: usize,
 }
 
-/// All adapters, the preferred ones first: discrete, integrated, virtual, software; GL behind the others.
-pub(super) async fn enumerate(instance: &wgpu::Instance) -> Vec<wgpu::Adapter> {
-    let mut adapters = instance.enumerate_adapters(wgpu::Backends::all()).await;
-    adapters.retain(|adapter| {
-        let flags = adapter.get_downlevel_capabilities().flags;
-        flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS)
-    });
-    adapters.sort_by_key(|adapter| {
-        let info = adapter.get_info();
-        (info.backend == Backend::Gl, rank(info.device_type))
-    });
-    adapters
+impl Default for Adapters {
+    fn default() -> Self {
+        Self { back_ends: BACK_ENDS.iter(), listed: 0 }
+    }
+}
+
+impl Adapters {
+    /// Those of the next back end; `None` where there is none left. `WGPU_BACKEND` names those to look at.
+    pub async fn next_back_end(&mut self) -> Option<Vec<AdapterSummary>> {
+        let adapters = self.look().await?;
+        let first = self.listed - adapters.len();
+        let summary = |(place, adapter): (usize, wgpu::Adapter)| AdapterSummary {
+            index: first + place,
+            info: adapter.get_info(),
+            features: adapter.features(),
+            limits: adapter.limits(),
+            cooperative: adapter
+                .cooperative_matrix_properties()
+                .iter()
+                .map(|p| {
+                    let (m, n, k) = (p.m_size, p.n_size, p.k_size);
+                    format!("{m}x{n}x{k} {:?} -> {:?}", p.ab_type, p.cr_type)
+                })
+                .collect(),
+            compiler: (adapter.get_info().backend == Backend::Dx12).then(dx12::compiler),
+        };
+        Some(adapters.into_iter().enumerate().map(summary).collect())
+    }
+
+    async fn look(&mut self) -> Option<Vec<wgpu::Adapter>> {
+        let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
+        descriptor.backends &= *self.back_ends.next()?;
+        let backends = descriptor.backends;
+        if !wgpu::Instance::enabled_backend_features().intersects(backends) {
+            return Some(Vec::new());
+        }
+        // Validation layers announce themselves only to an instance that asks; WGPU_VALIDATION=1 does.
+        descriptor.flags = wgpu::InstanceFlags::empty().with_env();
+        let mut adapters = wgpu::Instance::new(descriptor).enumerate_adapters(backends).await;
+        adapters.retain(|adapter| {
+            let flags = adapter.get_downlevel_capabilities().flags;
+            flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS)
+        });
+        adapters.sort_by_key(|adapter| rank(adapter.get_info().device_type));
+        self.listed += adapters.len();
+        Some(adapters)
+    }
 }
 
 fn rank(kind: DeviceType) -> u8 {
@@ -222,65 +330,137 @@ fn rank(kind: DeviceType) -> u8 {
     }
 }
 
-/// The adapters of this machine.
-pub async fn adapters() -> Vec<AdapterSummary> {
-    let adapters = enumerate(&instance()).await;
-    let summaries = adapters.iter().enumerate().map(|(index, adapter)| AdapterSummary {
-        index,
-        info: adapter.get_info(),
-        features: adapter.features(),
-        limits: adapter.limits(),
-        cooperative: adapter
-            .cooperative_matrix_properties()
-            .iter()
-            .map(|p| {
-                let (m, n, k) = (p.m_size, p.n_size, p.k_size);
-                format!("{m}x{n}x{k} {:?} -> {:?}", p.ab_type, p.cr_type)
-            })
-            .collect(),
-        compiler: (adapter.get_info().backend == Backend::Dx12).then(dx12::compiler),
-    });
-    summaries.collect()
+/// Whether `auto` takes it. A browser does not tell of what kind its GPU is.
+fn is_hardware(info: &wgpu::AdapterInfo) -> bool {
+    rank(info.device_type) <= 2 || info.backend == Backend::BrowserWebGpu && info.device_type == DeviceType::Other
 }
 
-/// The adapter that `choice` names; `None` where `auto` finds no GPU.
-pub(super) fn choose(mut adapters: Vec<wgpu::Adapter>, choice: &DeviceChoice) -> Result<Option<wgpu::Adapter>> {
-    if *choice == DeviceChoice::Auto {
-        return Ok(adapters.into_iter().find(|adapter| rank(adapter.get_info().device_type) <= 2));
+/// The adapter that `choice` names; `None` where `auto` finds no GPU. No back end behind that adapter's is looked at.
+pub(super) async fn choose(choice: &DeviceChoice) -> Result<Option<wgpu::Adapter>> {
+    if matches!(choice, DeviceChoice::Cpu | DeviceChoice::Reference) {
+        return Err(Error::argument("the device", choice, "one that is a GPU"));
     }
-    let names: Vec<String> = adapters.iter().map(|adapter| adapter.get_info().name).collect();
-    find(&names, choice).map(|index| Some(adapters.swap_remove(index)))
+    let (mut all, mut seen) = (Adapters::default(), Vec::new());
+    while let Some(mut adapters) = all.look().await {
+        let infos: Vec<_> = adapters.iter().map(wgpu::Adapter::get_info).collect();
+        if let Some(place) = find(&infos, seen.len(), choice) {
+            return Ok(Some(adapters.swap_remove(place)));
+        }
+        seen.extend(infos);
+    }
+    if *choice == DeviceChoice::Auto { Ok(None) } else { Err(none_such(&seen, choice)) }
 }
 
-/// The index of the adapter that `choice` names.
-fn find(names: &[String], choice: &DeviceChoice) -> Result<usize> {
-    let found = match choice {
-        DeviceChoice::Auto | DeviceChoice::Cpu | DeviceChoice::Reference => {
-            return Err(Error::argument("the device", choice, "one that is a GPU"));
+/// The place among the adapters `infos`, the first of which has the index `first`, of the one that `choice` names.
+fn find(infos: &[wgpu::AdapterInfo], first: usize, choice: &DeviceChoice) -> Option<usize> {
+    match choice {
+        DeviceChoice::Cpu | DeviceChoice::Reference => None,
+        DeviceChoice::Auto => infos.iter().position(is_hardware),
+        DeviceChoice::Gpu => (!infos.is_empty()).then_some(0),
+        DeviceChoice::Index(index) => index.checked_sub(first).filter(|&place| place < infos.len()),
+        DeviceChoice::Pci(id) => {
+            infos.iter().position(|info| info.device_pci_bus_id.parse().is_ok_and(|at: PciBusId| at == *id))
         }
-        DeviceChoice::Gpu => Some(0),
-        DeviceChoice::Index(index) => Some(*index),
         DeviceChoice::Name(name) => {
             let part = own_name(name);
-            names.iter().position(|name| !part.is_empty() && own_name(name).contains(&part))
+            infos.iter().position(|info| !part.is_empty() && own_name(&info.name).contains(&part))
         }
+    }
+}
+
+fn none_such(infos: &[wgpu::AdapterInfo], choice: &DeviceChoice) -> Error {
+    let named = |(index, info): (usize, &wgpu::AdapterInfo)| match info.device_pci_bus_id.as_str() {
+        "" => format!("{index}: {}", info.name),
+        place => format!("{index}: {} at {place}", info.name),
     };
-    found.filter(|&index| index < names.len()).ok_or_else(|| {
-        let available = match names.len() {
-            0 => "no GPU adapter (devices `cpu` and `reference` are always there)".to_owned(),
-            _ => format!("cpu, reference, {}", list(names.iter().enumerate().map(|(i, name)| format!("{i}: {name}")))),
-        };
-        Error::NoDevice { wanted: choice.to_string(), available }
-    })
+    let available = match infos.len() {
+        0 => "no GPU adapter (devices `cpu` and `reference` are always there)".to_owned(),
+        _ => format!("cpu, reference, {}", list(infos.iter().enumerate().map(named))),
+    };
+    Error::NoDevice { wanted: choice.to_string(), available }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn adapter(name: &str, kind: DeviceType, backend: Backend, place: &str) -> wgpu::AdapterInfo {
+        let mut info = wgpu::AdapterInfo::new(kind, backend);
+        (info.name, info.device_pci_bus_id) = (name.to_owned(), place.to_owned());
+        info
+    }
+
+    /// As [`choose`] looks at back ends: the index, and how many back ends were looked at.
+    fn look(back_ends: &[Vec<wgpu::AdapterInfo>], device: &str) -> Result<(Option<usize>, usize)> {
+        let (choice, mut seen) = (device.parse()?, Vec::new());
+        for (looked, infos) in back_ends.iter().enumerate() {
+            if let Some(place) = find(infos, seen.len(), &choice) {
+                return Ok((Some(seen.len() + place), looked + 1));
+            }
+            seen.extend(infos.iter().cloned());
+        }
+        if choice == DeviceChoice::Auto { Ok((None, back_ends.len())) } else { Err(none_such(&seen, &choice)) }
+    }
+
     fn found(names: &[&str], device: &str) -> Result<usize> {
-        let names: Vec<_> = names.iter().map(|&name| name.to_owned()).collect();
-        find(&names, &device.parse()?)
+        let infos = names.iter().map(|name| adapter(name, DeviceType::DiscreteGpu, Backend::Vulkan, ""));
+        look(&[infos.collect()], device).map(|(index, _)| index.unwrap())
+    }
+
+    #[test]
+    fn no_back_end_behind_the_chosen_adapters_is_looked_at() {
+        use DeviceType::{Cpu, DiscreteGpu, IntegratedGpu};
+        let twins = |backend| {
+            let twin = |place| adapter("Twin", DiscreteGpu, backend, place);
+            vec![twin("0000:65:00.0"), twin("0000:b3:00.0"), adapter("WARP", Cpu, backend, "")]
+        };
+        let windows = [twins(Backend::Dx12), twins(Backend::Vulkan)];
+        for (device, expected) in [
+            ("auto", (Some(0), 1)),
+            ("gpu", (Some(0), 1)),
+            ("2", (Some(2), 1)),
+            ("4", (Some(4), 2)),
+            ("twin", (Some(0), 1)),
+            ("warp", (Some(2), 1)),
+            ("0000:b3:00.0", (Some(1), 1)),
+            ("B3:00.0", (Some(1), 1)),
+            ("00000000:65:0.0", (Some(0), 1)),
+        ] {
+            assert_eq!(look(&windows, device).unwrap(), expected, "{device}");
+        }
+        let error = look(&windows, "0000:66:00.0").unwrap_err();
+        assert!(error.is_usage() && error.to_string().contains("1: Twin at 0000:b3:00.0"), "{error}");
+        // Hardware behind a software driver.
+        let linux =
+            [vec![adapter("llvmpipe", Cpu, Backend::Vulkan, "")], vec![adapter("Old", IntegratedGpu, Backend::Gl, "")]];
+        assert_eq!(look(&linux, "auto").unwrap(), (Some(1), 2));
+        assert_eq!(look(&linux, "gpu").unwrap(), (Some(0), 1));
+        assert_eq!(look(&linux[..1], "auto").unwrap(), (None, 1));
+    }
+
+    #[test]
+    fn auto_takes_a_browsers_gpu_of_whatever_kind() {
+        let browser = |kind| [vec![adapter("", kind, Backend::BrowserWebGpu, "")]];
+        assert_eq!(look(&browser(DeviceType::Other), "auto").unwrap(), (Some(0), 1));
+        assert_eq!(look(&browser(DeviceType::Cpu), "auto").unwrap(), (None, 1), "its software driver");
+        let other = [vec![adapter("", DeviceType::Other, Backend::Vulkan, "")]];
+        assert_eq!(look(&other, "auto").unwrap(), (None, 1));
+    }
+
+    #[test]
+    fn a_pci_bus_id_is_read_as_drivers_and_people_write_it() {
+        let id = PciBusId { domain: 0, bus: 0x65, device: 0x1f, function: 7 };
+        for text in ["0000:65:1f.7", "65:1F.7", " 00000000:65:1f.7 ", "0:65:1f.7"] {
+            assert_eq!(text.parse::<PciBusId>().unwrap(), id, "{text}");
+            assert_eq!(text.parse::<DeviceChoice>().unwrap(), DeviceChoice::Pci(id), "{text}");
+        }
+        assert_eq!(id.to_string(), "0000:65:1f.7");
+        for text in
+            ["", "65", "65:1f", "65.7", ":65:1f.7", "1:2:65:1f.7", "65:1f.77", "65:+f.7", "165:1f.7", "65:1g.7", "::."]
+        {
+            assert!(text.parse::<PciBusId>().is_err(), "{text}");
+            assert!(!matches!(text.parse(), Ok(DeviceChoice::Pci(_))), "{text}");
+        }
     }
 
     #[test]

@@ -1,78 +1,98 @@
 //! An open device: pipelines made once, buffers, and errors that keep their cause.
 
 use std::collections::HashMap;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, Weak};
 
-use super::loss::Loss;
-use super::{BoundsChecks, Capabilities, DeviceChoice, GpuOptions, Kernel, Tier, ZERO_WORKGROUP_MEMORY, adapter};
+use super::health::Health;
+use super::scope::{Caught, Scope, now};
+use super::wait::{Poller, Signal};
+use super::{
+    BorrowOptions, BoundsChecks, Capabilities, DeviceChoice, GpuOptions, Kernel, Tier, ZERO_WORKGROUP_MEMORY, adapter,
+    lock,
+};
 use crate::{Error, Result, memory};
 
 /// Most bytes of host memory that a write of any size takes while it is on its way.
 const STAGING: usize = 16 << 20;
 
 /// An open GPU. Clones share the device; each is told of every error of the device since it was made.
+///
+/// What waits for the device comes twice: `..._async` never blocks, the other blocks the calling thread and is not there
+/// in a browser. Where the platform tells of errors only later (a browser), calls that do not wait leave theirs to the next
+/// one that does.
 #[derive(Debug)]
-pub struct Gpu(Arc<Inner>, Seen);
+pub struct Gpu {
+    inner: Arc<Inner>,
+    /// How many of the device's uncaught errors this handle has reported.
+    seen: AtomicU64,
+    /// What was made through this handle, where its scope has not told yet.
+    pending: Mutex<Vec<Caught>>,
+    /// The build that this handle is of.
+    build: Option<Build>,
+}
 
-/// How many of the device's uncaptured errors a handle has reported.
-#[derive(Debug)]
-struct Seen(AtomicU64);
+/// Things that are made together.
+#[derive(Debug, Default)]
+struct Build {
+    /// Whether one scope around all of them catches errors, or each has its own.
+    one_scope: bool,
+    /// Those that tests refused within the one scope.
+    refused: AtomicBool,
+    /// Pipelines that were made, to be shared once it is known that all is well.
+    pipelines: Mutex<HashMap<String, wgpu::ComputePipeline>>,
+}
 
 #[derive(Debug)]
 struct Inner {
-    id: u64,
     info: wgpu::AdapterInfo,
-    device: wgpu::Device,
+    health: Health,
     queue: wgpu::Queue,
+    poller: Poller,
     pipelines: Mutex<HashMap<String, wgpu::ComputePipeline>>,
-    failure: Arc<Mutex<Failure>>,
-    /// Gone once the device has another handler of errors than ours.
-    handler: Mutex<Weak<()>>,
-    absent: wgpu::Buffer,
+    /// Constants on the device, by their identity; each goes with the constant or with the device.
+    constants: Mutex<HashMap<u64, wgpu::Buffer>>,
     /// Counts down to the allocation to refuse; see [`Gpu::refuse_allocation`].
     refusal: AtomicU64,
     bounds_checks: BoundsChecks,
     capabilities: Capabilities,
     tier: Tier,
     shaders: Option<PathBuf>,
-    loss: Loss,
 }
 
-/// What callbacks of the device left behind.
-#[derive(Debug, Default)]
-struct Failure {
-    lost: Option<String>,
-    /// How many errors nobody else caught, and the last of them.
-    errors: u64,
-    error: Option<Arc<wgpu::Error>>,
+/// Where a constant has a buffer; keeps nothing alive.
+#[derive(Debug)]
+pub(crate) struct Home(Weak<Inner>);
+
+impl Home {
+    /// Frees the constant's buffer, once nothing else uses it.
+    pub fn forget(&self, constant: u64) {
+        if let Some(inner) = self.0.upgrade() {
+            lock(&inner.constants).remove(&constant);
+        }
+    }
 }
-
-static NEXT_ID: AtomicU64 = AtomicU64::new(0);
-
-/// Every open GPU.
-static OPEN: Mutex<Vec<Weak<Inner>>> = Mutex::new(Vec::new());
 
 impl Clone for Gpu {
     fn clone(&self) -> Self {
-        Self::of(Arc::clone(&self.0))
+        Self::of(Arc::clone(&self.inner), None)
     }
 }
 
 impl Gpu {
-    fn of(inner: Arc<Inner>) -> Self {
-        let seen = Seen(AtomicU64::new(lock(&inner.failure).errors));
-        Self(inner, seen)
+    fn of(inner: Arc<Inner>, build: Option<Build>) -> Self {
+        let seen = AtomicU64::new(inner.health.uncaught().0);
+        Self { inner, seen, pending: Mutex::default(), build }
     }
 
     /// Opens a GPU and waits for it.
     ///
     /// # Errors
     /// Where there is no such adapter or it cannot be opened.
+    #[cfg(not(target_family = "wasm"))]
     pub fn open(options: &GpuOptions) -> Result<Self> {
-        pollster::block_on(Self::open_async(options))
+        super::block_on(Self::open_async(options))
     }
 
     /// Opens a GPU.
@@ -88,8 +108,7 @@ impl Gpu {
 
     /// Like [`Gpu::open_async`], with `None` where `auto` finds no hardware GPU.
     pub(crate) async fn find(options: &GpuOptions) -> Result<Option<Self>> {
-        let adapters = adapter::enumerate(&adapter::instance()).await;
-        let Some(adapter) = adapter::choose(adapters, &options.device)? else { return Ok(None) };
+        let Some(adapter) = adapter::choose(&options.device).await? else { return Ok(None) };
         let info = adapter.get_info();
         let tier = options.tier.unwrap_or_default();
         if let Some(missing) = adapter::missing(tier, adapter.features()) {
@@ -106,109 +125,90 @@ impl Gpu {
             })
             .await
             .map_err(|source| Error::Open { device: info.name.clone(), source })?;
-        Ok(Some(Self::with_options(&adapter, device, queue, options)))
+        let GpuOptions { bounds_checks, shaders, tier, .. } = options.clone();
+        let options = BorrowOptions { take_callbacks: true, bounds_checks, shaders, tier };
+        Ok(Some(Self::from_wgpu_with(&adapter, device, queue, &options)))
     }
 
-    /// Uses a device the caller opened, on which drdiff then handles uncaptured errors and device loss. Every feature
-    /// is optional; with `TIMESTAMP_QUERY` ops can be timed. A second call for a device gives another handle on what the
-    /// first one opened, as [`Clone`] does.
+    /// Uses a device the caller opened, whose callbacks stay the caller's: what goes wrong in drdiff's own work comes back
+    /// from drdiff's calls, and so does the loss of the device, from the first call that waits for it. Every feature is
+    /// optional; with `TIMESTAMP_QUERY` ops can be timed.
     pub fn from_wgpu(adapter: &wgpu::Adapter, device: wgpu::Device, queue: wgpu::Queue) -> Self {
-        Self::with_options(adapter, device, queue, &GpuOptions::default())
+        Self::from_wgpu_with(adapter, device, queue, &BorrowOptions::default())
     }
 
-    fn with_options(adapter: &wgpu::Adapter, device: wgpu::Device, queue: wgpu::Queue, options: &GpuOptions) -> Self {
-        let mut open = lock(&OPEN);
-        open.retain(|gpu| gpu.strong_count() > 0);
-        let handled: Vec<_> = open.iter().filter_map(Weak::upgrade).filter(|gpu| gpu.handles_errors()).collect();
-        let failure = Arc::default();
-        let handler = handle_errors(&device, &failure);
-        // wgpu's equality is of one instance alone, but a device lets go of the handler that it had.
-        if let Some(inner) = handled.into_iter().find(|gpu| gpu.device == device && !gpu.handles_errors()) {
-            *lock(&inner.handler) = handle_errors(&device, &inner.failure);
-            return Self::of(inner);
-        }
-        let absent = device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("absent input"),
-            size: 256,
-            usage: wgpu::BufferUsages::STORAGE,
-            mapped_at_creation: false,
-        });
-        let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
+    /// [`Gpu::from_wgpu`] with options.
+    pub fn from_wgpu_with(
+        adapter: &wgpu::Adapter,
+        device: wgpu::Device,
+        queue: wgpu::Queue,
+        options: &BorrowOptions,
+    ) -> Self {
         let info = adapter.get_info();
-        let capabilities = Capabilities::of(&device, &info);
-        let inner = Arc::new(Inner {
-            id,
+        let inner = Inner {
+            capabilities: Capabilities::of(&device, &info),
             info,
-            device,
+            health: Health::new(device, options.take_callbacks),
             queue,
+            poller: Poller::default(),
             pipelines: Mutex::default(),
-            failure,
-            handler: Mutex::new(handler),
-            absent,
+            constants: Mutex::default(),
             refusal: AtomicU64::new(0),
             bounds_checks: options.bounds_checks,
-            capabilities,
             tier: options.tier.unwrap_or_default(),
             shaders: options.shaders.clone(),
-            loss: Loss::default(),
-        });
-        open.push(Arc::downgrade(&inner));
-        Self::of(inner)
-    }
-
-    /// Tells devices of one process apart.
-    pub(crate) fn id(&self) -> u64 {
-        self.0.id
+        };
+        Self::of(Arc::new(inner), None)
     }
 
     /// The adapter's name, backend and driver.
     pub fn info(&self) -> &wgpu::AdapterInfo {
-        &self.0.info
+        &self.inner.info
     }
 
     /// What the device can do.
     pub fn capabilities(&self) -> &Capabilities {
-        &self.0.capabilities
+        &self.inner.capabilities
     }
 
     /// The highest tier that ops choose their kernels from.
     pub fn tier(&self) -> Tier {
-        self.0.tier
+        self.inner.tier
     }
 
     /// The wgpu device.
     pub fn device(&self) -> &wgpu::Device {
         self.point();
-        &self.0.device
+        &self.inner.health.device
     }
 
     /// The wgpu queue.
     pub fn queue(&self) -> &wgpu::Queue {
         self.point();
-        &self.0.queue
+        &self.inner.queue
     }
 
     /// A point at which tests lose the device; whatever talks to it goes through here.
     #[inline]
     fn point(&self) {
-        self.0.loss.point(&self.0.device);
+        self.inner.health.loss.point(&self.inner.health.device);
     }
 
     /// Where tests say when the device is lost.
     #[doc(hidden)]
-    pub fn loss(&self) -> &Loss {
-        &self.0.loss
+    pub fn loss(&self) -> &super::loss::Loss {
+        &self.inner.health.loss
     }
 
     /// The largest buffer that one binding can hold, in bytes.
     pub fn max_binding(&self) -> u64 {
-        let limits = self.0.device.limits();
+        let limits = self.inner.health.device.limits();
         limits.max_storage_buffer_binding_size.min(limits.max_buffer_size)
     }
 
-    /// What stands in for an optional input that is not given.
-    pub(crate) fn absent(&self) -> &wgpu::Buffer {
-        &self.0.absent
+    /// What stands in for optional inputs that are not given.
+    pub(crate) fn absent(&self) -> Result<wgpu::Buffer> {
+        self.buffer("absent inputs", 256)
     }
 
     /// A storage buffer of `bytes`, zero at first.
@@ -239,38 +239,81 @@ impl Gpu {
         self.attempt(what, size, |device| device.create_buffer(&descriptor))
     }
 
-    /// What `make` makes of the device, with errors that wgpu reports meanwhile returned; `bytes` is what it needs, 0
-    /// where that is not known.
+    /// What `make` makes of the device, with errors that wgpu reports meanwhile returned: at once, by the next call that
+    /// waits, or by the build that this is part of. `bytes` is what it needs, 0 where that is not known.
     pub(super) fn attempt<T>(&self, what: &str, bytes: u64, make: impl FnOnce(&wgpu::Device) -> T) -> Result<T> {
         let countdown = |left: u64| left.checked_sub(1);
-        if self.0.refusal.fetch_update(Ordering::Relaxed, Ordering::Relaxed, countdown) == Ok(1) {
-            return Err(self.out_of_memory(what, bytes));
+        let refused = self.inner.refusal.fetch_update(Ordering::Relaxed, Ordering::Relaxed, countdown) == Ok(1);
+        if let Some(build) = self.build.as_ref().filter(|build| build.one_scope) {
+            build.refused.fetch_or(refused, Ordering::Relaxed);
+            return Ok(make(self.device()));
         }
-        let device = self.device();
-        let memory = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
-        let validation = device.push_error_scope(wgpu::ErrorFilter::Validation);
-        let made = make(device);
-        let invalid = pollster::block_on(validation.pop());
-        let exhausted = pollster::block_on(memory.pop());
-        match (invalid, exhausted) {
-            (Some(error), _) => Err(self.refused(what, error)),
-            // A lost device has no memory either.
-            (None, Some(error)) => Err(match self.refused(what, error) {
-                Error::OutOfMemory { .. } => self.out_of_memory(what, bytes),
-                lost => lost,
-            }),
-            (None, None) => Ok(made),
+        let scope = Scope::open(self.device());
+        let made = make(&self.inner.health.device);
+        let mut verdict = scope.close();
+        if refused {
+            let source = "refused for a test".into();
+            verdict = Box::pin(std::future::ready(Some(wgpu::Error::OutOfMemory { source })));
         }
+        match now(&mut verdict) {
+            Some(None) => {}
+            Some(Some(error)) => return Err(self.refused(what, bytes, error)),
+            None => lock(&self.pending).push(Caught { what: what.to_owned(), bytes, verdict }),
+        }
+        Ok(made)
+    }
+
+    /// Waits for what scopes have not told yet, and gives the first error.
+    async fn settle(&self) -> Result<()> {
+        let pending = std::mem::take(&mut *lock(&self.pending));
+        let mut outcome = Ok(());
+        for Caught { what, bytes, verdict } in pending {
+            if let (Some(error), Ok(())) = (verdict.await, &outcome) {
+                outcome = Err(self.refused(what, bytes, error));
+            }
+        }
+        outcome
+    }
+
+    /// What `make` makes through the handle that it is given, with one error scope around all of it. Where that catches an
+    /// error, `make` is called again with a scope for each thing, to tell which one it was.
+    ///
+    /// # Errors
+    /// Where wgpu reports an error, `make` fails, or the device was lost.
+    pub(crate) async fn build<T>(&self, mut make: impl FnMut(&Self) -> Result<T>) -> Result<T> {
+        let refusal = self.inner.refusal.load(Ordering::Relaxed);
+        let one = Self::of(Arc::clone(&self.inner), Some(Build { one_scope: true, ..Build::default() }));
+        let scope = Scope::open(one.device());
+        let made = make(&one);
+        let error = scope.close().await;
+        if error.is_none() && !one.build.as_ref().is_some_and(|build| build.refused.load(Ordering::Relaxed)) {
+            one.check()?;
+            one.share_pipelines();
+            return made;
+        }
+        drop(made);
+        self.inner.refusal.store(refusal, Ordering::Relaxed);
+        let each = Self::of(Arc::clone(&self.inner), Some(Build::default()));
+        let made = make(&each);
+        each.settle().await?;
+        each.check()?;
+        each.share_pipelines();
+        made
+    }
+
+    fn share_pipelines(&self) {
+        let own = self.build.as_ref().map(|build| std::mem::take(&mut *lock(&build.pipelines)));
+        lock(&self.inner.pipelines).extend(own.into_iter().flatten());
     }
 
     fn out_of_memory(&self, what: &str, bytes: u64) -> Error {
-        Error::OutOfMemory { device: self.0.info.name.clone(), what: what.to_owned(), bytes }
+        Error::OutOfMemory { device: self.inner.info.name.clone(), what: what.to_owned(), bytes }
     }
 
     /// Makes the `nth` allocation from now on fail as it would without memory, the first one with 1; for tests.
     #[doc(hidden)]
     pub fn refuse_allocation(&self, nth: u64) {
-        self.0.refusal.store(nth, Ordering::Relaxed);
+        self.inner.refusal.store(nth, Ordering::Relaxed);
     }
 
     /// Refuses what no single binding can hold.
@@ -283,7 +326,7 @@ impl Gpu {
             what: format!("the buffer of {what}"),
             needed: bytes,
             limit,
-            device: self.0.info.name.clone(),
+            device: self.inner.info.name.clone(),
             hint: String::new(),
         })
     }
@@ -317,12 +360,46 @@ impl Gpu {
             view.copy_from_slice(bytes);
             drop(view);
             staging.unmap();
-            let mut encoder = self.device().create_command_encoder(&Default::default());
-            encoder.copy_buffer_to_buffer(&staging, 0, buffer, offset + (index * STAGING) as u64, size);
-            self.queue().submit([encoder.finish()]);
-            self.wait()?;
+            self.attempt(what, size, |device| {
+                let mut encoder = device.create_command_encoder(&Default::default());
+                encoder.copy_buffer_to_buffer(&staging, 0, buffer, offset + (index * STAGING) as u64, size);
+                self.queue().submit([encoder.finish()]);
+            })?;
+        }
+        self.check()
+    }
+
+    /// Writes `words` to `buffer` with little of them on their way at a time: `staged` counts the bytes that are.
+    ///
+    /// # Errors
+    /// Where there is no memory to stage them, or the device was lost.
+    pub(crate) async fn write_slowly(
+        &self,
+        what: &str,
+        buffer: &wgpu::Buffer,
+        words: &[u32],
+        staged: &mut usize,
+    ) -> Result<()> {
+        for (index, words) in words.chunks(STAGING / 4).enumerate() {
+            if *staged + words.len() * 4 > STAGING {
+                self.wait_async().await?;
+                *staged = 0;
+            }
+            self.write(what, buffer, (index * STAGING) as u64, words)?;
+            *staged += words.len() * 4;
         }
         Ok(())
+    }
+
+    /// The buffer of a constant on this device, where it has one.
+    pub(crate) fn constant(&self, constant: u64) -> Option<wgpu::Buffer> {
+        lock(&self.inner.constants).get(&constant).cloned()
+    }
+
+    /// Keeps the buffer of a constant until the constant says otherwise, or the device is no longer used.
+    pub(crate) fn keep_constant(&self, constant: u64, buffer: wgpu::Buffer) -> Home {
+        lock(&self.inner.constants).insert(constant, buffer);
+        Home(Arc::downgrade(&self.inner))
     }
 
     /// A kernel's parameters.
@@ -337,13 +414,23 @@ impl Gpu {
     ///
     /// # Errors
     /// Where the device was lost or the buffer cannot be mapped.
+    #[cfg(not(target_family = "wasm"))]
     pub fn download(&self, buffer: &wgpu::Buffer, words: usize) -> Result<Vec<u32>> {
-        let mut all = self.download_all(&[(buffer, words)])?;
+        super::block_on(self.download_async(buffer, words))
+    }
+
+    /// The first `words` words of `buffer`, once all submitted work is done.
+    ///
+    /// # Errors
+    /// Where the device was lost or the buffer cannot be mapped.
+    pub async fn download_async(&self, buffer: &wgpu::Buffer, words: usize) -> Result<Vec<u32>> {
+        let mut all = self.download_all(&[(buffer, words)]).await?;
         Ok(all.swap_remove(0))
     }
 
     /// The first words of several buffers, at one wait.
-    pub(crate) fn download_all(&self, wanted: &[(&wgpu::Buffer, usize)]) -> Result<Vec<Vec<u32>>> {
+    pub(crate) async fn download_all(&self, wanted: &[(&wgpu::Buffer, usize)]) -> Result<Vec<Vec<u32>>> {
+        let what = "a read-back";
         let sizes = || wanted.iter().map(|(_, words)| *words as u64 * 4);
         let bytes = sizes().sum();
         if bytes == 0 {
@@ -351,27 +438,36 @@ impl Gpu {
         }
         let mut read = Vec::with_capacity(wanted.len());
         for (_, words) in wanted {
-            read.push(memory::zeroed("a read-back", *words)?);
+            read.push(memory::zeroed(what, *words)?);
         }
         let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
-        let staging = self.allocate("a read-back", bytes, usage, false)?;
-        let mut encoder = self.device().create_command_encoder(&Default::default());
-        let mut end = 0;
-        for ((buffer, _), size) in wanted.iter().zip(sizes()) {
-            encoder.copy_buffer_to_buffer(buffer, 0, &staging, end, size);
-            end += size;
+        let staging = self.allocate(what, bytes, usage, false)?;
+        let mapped = self.attempt(what, bytes, |device| {
+            let mut encoder = device.create_command_encoder(&Default::default());
+            let mut end = 0;
+            for ((buffer, _), size) in wanted.iter().zip(sizes()) {
+                encoder.copy_buffer_to_buffer(buffer, 0, &staging, end, size);
+                end += size;
+            }
+            let copied = self.queue().submit([encoder.finish()]);
+            let (sender, mapped) = self.inner.poller.signal(&self.inner.health, Some(copied));
+            self.point();
+            staging.slice(..).map_async(wgpu::MapMode::Read, move |result| {
+                // Whoever waits may have lost interest.
+                let _ = sender.send(result);
+            });
+            mapped
+        })?;
+        self.settle().await?;
+        let mapped = mapped.await;
+        self.check()?;
+        self.point();
+        match mapped {
+            Some(Ok(())) => {}
+            Some(Err(error)) => return Err(self.lost_or(what, error)),
+            None => return Err(self.unanswered(what)),
         }
-        self.queue().submit([encoder.finish()]);
-        let (sender, receiver) = std::sync::mpsc::channel();
-        self.point();
-        staging.slice(..).map_async(wgpu::MapMode::Read, move |result| {
-            let _ = sender.send(result);
-        });
-        self.wait()?;
-        self.point();
-        let mapped = receiver.recv().map_err(|error| self.lost_or("a read-back", error))?;
-        mapped.map_err(|error| self.lost_or("a read-back", error))?;
-        let view = staging.slice(..).get_mapped_range().map_err(|error| self.lost_or("a read-back", error))?;
+        let view = staging.slice(..).get_mapped_range().map_err(|error| self.lost_or(what, error))?;
         let mut rest = &view[..];
         for words in &mut read {
             let (own, others) = rest.split_at(words.len() * 4);
@@ -381,62 +477,88 @@ impl Gpu {
         Ok(read)
     }
 
+    /// Submits what `encode` encodes, in an error scope.
+    ///
+    /// # Errors
+    /// Where the device was lost or refused the work.
+    pub(crate) fn submit(
+        &self,
+        what: &str,
+        encode: impl FnOnce(&mut wgpu::CommandEncoder),
+    ) -> Result<wgpu::SubmissionIndex> {
+        let submitted = self.attempt(what, 0, |device| {
+            let mut encoder = device.create_command_encoder(&Default::default());
+            encode(&mut encoder);
+            self.queue().submit([encoder.finish()])
+        })?;
+        self.check().map(|()| submitted)
+    }
+
+    /// What comes once the work submitted so far is done; `last` is the last of it, where that is known.
+    pub(crate) fn submitted(&self, last: Option<wgpu::SubmissionIndex>) -> Signal<()> {
+        let (sender, done) = self.inner.poller.signal(&self.inner.health, last);
+        self.queue().on_submitted_work_done(move || {
+            // Whoever waits may have lost interest.
+            let _ = sender.send(());
+        });
+        done
+    }
+
     /// Waits for all submitted work.
     ///
     /// # Errors
     /// Where the device was lost or refused the work.
+    #[cfg(not(target_family = "wasm"))]
     pub fn wait(&self) -> Result<()> {
-        let polled = self.poll(wgpu::PollType::wait_indefinitely());
+        super::block_on(self.wait_async())
+    }
+
+    /// Waits for all submitted work.
+    ///
+    /// # Errors
+    /// Where the device was lost or refused the work.
+    pub async fn wait_async(&self) -> Result<()> {
+        self.settle().await?;
+        self.reached(self.submitted(None)).await?;
+        // Work of a lost device is done, too.
+        self.lost().map_or(Ok(()), Err)
+    }
+
+    /// Waits for what [`Gpu::submitted`] gave.
+    ///
+    /// # Errors
+    /// Where the device was lost or refused the work.
+    pub(crate) async fn reached(&self, done: Signal<()>) -> Result<()> {
+        let done = done.await;
         self.check()?;
-        polled?.map(|_| ()).map_err(|error| self.lost_or("waiting for the device", error))
+        done.ok_or_else(|| self.unanswered("waiting for the device"))
     }
 
-    /// Polls the device: the only call in which wgpu panics where the driver tells of the device's loss.
-    fn poll(&self, how: wgpu::PollType) -> Result<Result<wgpu::PollStatus, wgpu::PollError>> {
-        let polled = catch_unwind(AssertUnwindSafe(|| {
-            let polled = self.device().poll(how);
-            self.0.loss.polled();
-            polled
-        }));
-        polled.or_else(|panic| {
-            self.check_lost()?;
-            // Not about this: a callback of somebody's.
-            resume_unwind(panic)
-        })
+    /// The error for a callback that went without being called.
+    fn unanswered(&self, what: &str) -> Error {
+        self.lost_or(what, std::io::Error::other("the device let go of its callback"))
     }
 
-    /// What callbacks reported since this handle was made or last asked. Whoever uses the device at the time hears of an
-    /// error, as nobody can tell whose work it was.
+    /// What callbacks reported since this handle was made or last asked, where they are drdiff's. Whoever uses the device at
+    /// the time hears of an error, as nobody can tell whose work it was.
     ///
     /// # Errors
     /// Where the device was lost, or wgpu reported an error nobody else caught.
     pub fn check(&self) -> Result<()> {
-        let (errors, last) = {
-            let failure = lock(&self.0.failure);
-            (failure.errors, failure.error.clone())
-        };
+        let (errors, last) = self.inner.health.uncaught();
         match last {
-            Some(error) if self.1.0.swap(errors, Ordering::Relaxed) != errors => {
+            Some(error) if self.seen.swap(errors, Ordering::Relaxed) != errors => {
                 Err(self.lost_or("submitted work", error))
             }
-            _ => self.check_lost(),
-        }
-    }
-
-    fn check_lost(&self) -> Result<()> {
-        match &lock(&self.0.failure).lost {
-            None => Ok(()),
-            Some(reason) => {
-                let device = self.0.info.name.clone();
-                Err(Error::DeviceLost { device, reason: reason.clone() })
-            }
+            _ => self.inner.health.known_loss().map_or(Ok(()), |reason| Err(self.lost_for(reason))),
         }
     }
 
     /// The error for what wgpu refused: the loss of the device or a lack of memory, where that is why.
-    pub(super) fn refused(&self, what: impl Into<String>, error: wgpu::Error) -> Error {
+    fn refused(&self, what: impl Into<String>, bytes: u64, error: wgpu::Error) -> Error {
         match error {
-            wgpu::Error::OutOfMemory { .. } => self.lost().unwrap_or_else(|| self.out_of_memory(&what.into(), 0)),
+            // A lost device has no memory either.
+            wgpu::Error::OutOfMemory { .. } => self.lost().unwrap_or_else(|| self.out_of_memory(&what.into(), bytes)),
             error => self.lost_or(what, error),
         }
     }
@@ -447,16 +569,11 @@ impl Gpu {
 
     /// The loss of the device, where it was lost.
     fn lost(&self) -> Option<Error> {
-        // The news of a loss comes by callback, and callbacks run when the device is polled: here or, a moment later, in
-        // another thread that polls at the same time.
-        for _ in 0..100 {
-            let polled = self.poll(wgpu::PollType::Poll);
-            if let Err(lost) = polled.and_then(|_| self.check_lost()) {
-                return Some(lost);
-            }
-            std::thread::yield_now();
-        }
-        None
+        self.inner.health.loss().map(|reason| self.lost_for(reason))
+    }
+
+    fn lost_for(&self, reason: String) -> Error {
+        Error::DeviceLost { device: self.inner.info.name.clone(), reason }
     }
 
     /// The pipeline of a kernel, made at the first call.
@@ -465,10 +582,13 @@ impl Gpu {
     /// Where the driver refuses it.
     pub(crate) fn pipeline(&self, kernel: &Kernel) -> Result<wgpu::ComputePipeline> {
         let label = kernel.label();
-        if let Some(pipeline) = lock(&self.0.pipelines).get(&label) {
-            return Ok(pipeline.clone());
+        let own = self.build.as_ref().map(|build| &build.pipelines);
+        for made in [Some(&self.inner.pipelines), own].into_iter().flatten() {
+            if let Some(pipeline) = lock(made).get(&label) {
+                return Ok(pipeline.clone());
+            }
         }
-        let text = match &self.0.shaders {
+        let text = match &self.inner.shaders {
             Some(folder) => kernel.wgsl_from(folder)?,
             None => kernel.wgsl()?,
         };
@@ -476,7 +596,7 @@ impl Gpu {
             wgpu::ShaderModuleDescriptor { label: Some(&label), source: wgpu::ShaderSource::Wgsl(text.into()) };
         let checks = wgpu::ShaderRuntimeChecks {
             force_loop_bounding: false,
-            bounds_checks: self.0.bounds_checks == BoundsChecks::On,
+            bounds_checks: self.inner.bounds_checks == BoundsChecks::On,
             ..wgpu::ShaderRuntimeChecks::checked()
         };
         let pipeline = self.attempt(&format!("the kernel {label}"), 0, |device| {
@@ -497,36 +617,8 @@ impl Gpu {
             })
         })?;
         self.check()?;
-        lock(&self.0.pipelines).insert(label, pipeline.clone());
+        // Outside a build it is known by now to be good.
+        lock(own.unwrap_or(&self.inner.pipelines)).insert(label, pipeline.clone());
         Ok(pipeline)
     }
-}
-
-impl Inner {
-    /// Whether errors of the device still come to us.
-    fn handles_errors(&self) -> bool {
-        lock(&self.handler).strong_count() > 0
-    }
-}
-
-/// Has `failure` told of what becomes of the device. What is returned is gone once another handler took over.
-fn handle_errors(device: &wgpu::Device, failure: &Arc<Mutex<Failure>>) -> Weak<()> {
-    let held = Arc::new(());
-    let handler = Arc::downgrade(&held);
-    let seen = Arc::clone(failure);
-    device.on_uncaptured_error(Arc::new(move |error| {
-        let _ = &held;
-        let mut seen = lock(&seen);
-        seen.errors += 1;
-        seen.error = Some(Arc::new(error));
-    }));
-    let seen = Arc::clone(failure);
-    device.set_device_lost_callback(move |reason, message| {
-        lock(&seen).lost.get_or_insert_with(|| format!("{reason:?}: {message}"));
-    });
-    handler
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

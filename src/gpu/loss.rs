@@ -1,6 +1,10 @@
-//! When tests lose a device.
+//! When tests lose a device, and what they count.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::ThreadId;
+
+use super::lock;
 
 /// Counts the points at which a device is talked to, and destroys it at one of them.
 #[derive(Debug)]
@@ -8,11 +12,20 @@ pub struct Loss {
     points: AtomicUsize,
     at: AtomicUsize,
     panics: AtomicBool,
+    /// The threads that waited, and whether until nothing was left to do.
+    waits: Mutex<Vec<(ThreadId, bool)>>,
+    watched: AtomicBool,
 }
 
 impl Default for Loss {
     fn default() -> Self {
-        Self { points: AtomicUsize::new(0), at: AtomicUsize::new(usize::MAX), panics: AtomicBool::new(false) }
+        Self {
+            points: AtomicUsize::new(0),
+            at: AtomicUsize::new(usize::MAX),
+            panics: AtomicBool::new(false),
+            waits: Mutex::default(),
+            watched: AtomicBool::new(false),
+        }
     }
 }
 
@@ -37,6 +50,22 @@ impl Loss {
         if self.points.fetch_add(1, Ordering::SeqCst) == self.at.load(Ordering::SeqCst) {
             device.destroy();
         }
+    }
+
+    pub(super) fn waits(&self, for_all: bool) {
+        if self.watched.load(Ordering::SeqCst) {
+            lock(&self.waits).push((std::thread::current().id(), for_all));
+        }
+    }
+
+    /// Notes the waits from now on.
+    pub fn watch(&self) {
+        self.watched.store(true, Ordering::SeqCst);
+    }
+
+    /// The waits since [`Loss::watch`]: which thread waited, and whether until nothing was left to do.
+    pub fn waited(&self) -> Vec<(ThreadId, bool)> {
+        lock(&self.waits).clone()
     }
 
     pub(super) fn polled(&self) {

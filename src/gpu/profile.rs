@@ -32,7 +32,6 @@ impl Profiler {
         })?;
         let usage = wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC;
         let resolved = gpu.allocate(what, bytes, usage, false)?;
-        gpu.check()?;
         Ok(Some(Self { queries, resolved, ops }))
     }
 
@@ -55,8 +54,8 @@ impl Profiler {
     ///
     /// # Errors
     /// Where the device was lost.
-    pub fn read(&self, gpu: &Gpu) -> Result<Vec<(f64, f64)>> {
-        let words = gpu.download(&self.resolved, self.ops as usize * 4)?;
+    pub async fn read_async(&self, gpu: &Gpu) -> Result<Vec<(f64, f64)>> {
+        let words = gpu.download_async(&self.resolved, self.ops as usize * 4).await?;
         let period = f64::from(gpu.queue().get_timestamp_period());
         let time = |low: u32, high: u32| (u64::from(high) << 32 | u64::from(low)) as f64 * period;
         Ok(words.chunks_exact(4).map(|w| (time(w[0], w[1]), time(w[2], w[3]))).collect())

@@ -1,14 +1,16 @@
 //! Runs a planned graph: records once, replays every step.
 
-use std::collections::HashSet;
-use std::time::Instant;
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 
 use super::choose::{Select, choose_all};
 use super::host::Host;
 use super::recorded::{Bindings, record};
 use super::reference::Reference;
-use super::{Graph, Plan, Source, Value, ValueInfo};
-use crate::gpu::{Binding, Command, Gpu, Profiler};
+use super::{Constant, Graph, Plan, Source, Value, ValueInfo};
+#[cfg(not(target_family = "wasm"))]
+use crate::gpu::block_on;
+use crate::gpu::{Binding, Command, Gpu, Profiler, Signal};
 use crate::op::{Choice, ReferenceData};
 use crate::{DType, Device, Error, Result, Tensor, memory};
 
@@ -55,11 +57,14 @@ pub struct Submitted {
 }
 
 /// A graph with memory on a device.
+///
+/// [`Executor::run`] never waits for a GPU. What waits comes twice: `..._async` never blocks, the other blocks the calling
+/// thread and is not there in a browser. Dropped, it frees all of its memory but the constants, which stay with the device
+/// for other graphs; what runs at the time is let finish.
 #[derive(Debug)]
 pub struct Executor {
     graph: Graph,
     plan: Plan,
-    options: ExecutorOptions,
     backend: Backend,
     times: Vec<OpTime>,
 }
@@ -77,8 +82,10 @@ struct GpuMemory {
     /// The buffer of each value.
     buffers: Vec<wgpu::Buffer>,
     commands: Vec<Vec<Command>>,
-    /// FLOPs of each op, by which a run is split into submits.
-    flops: Vec<f64>,
+    /// The ops of each submit of a run.
+    submits: Vec<Range<usize>>,
+    /// The last submission.
+    last: Option<wgpu::SubmissionIndex>,
     profiler: Option<Profiler>,
     /// Rows for [`Executor::stage`]: value, buffer, bytes of a row.
     staged: Vec<(Value, wgpu::Buffer, u64)>,
@@ -91,7 +98,16 @@ impl Executor {
     ///
     /// # Errors
     /// Where memory or a limit of the device does not suffice, or a kernel is refused.
+    #[cfg(not(target_family = "wasm"))]
     pub fn new(device: &Device, graph: Graph, options: ExecutorOptions) -> Result<Self> {
+        block_on(Self::new_async(device, graph, options))
+    }
+
+    /// Plans `graph`, allocates on `device` and records the dispatches.
+    ///
+    /// # Errors
+    /// Where memory or a limit of the device does not suffice, or a kernel is refused.
+    pub async fn new_async(device: &Device, graph: Graph, options: ExecutorOptions) -> Result<Self> {
         let mut graph = graph;
         if options.sentinels {
             graph.keep_all();
@@ -105,11 +121,11 @@ impl Executor {
         };
         let plan = Plan::new(&graph, &choices);
         let backend = match device {
-            Device::Gpu(gpu) => Backend::Gpu(GpuMemory::new(gpu, &graph, &plan, &choices, options)?),
+            Device::Gpu(gpu) => Backend::Gpu(GpuMemory::new(gpu, &graph, &plan, &choices, options).await?),
             Device::Cpu => Backend::Host(Host::new(&graph, &plan)?),
             Device::Reference => Backend::Reference(Reference::new(&graph)?),
         };
-        Ok(Self { graph, plan, options, backend, times: Vec::new() })
+        Ok(Self { graph, plan, backend, times: Vec::new() })
     }
 
     /// The graph.
@@ -177,7 +193,7 @@ impl Executor {
     /// # Errors
     /// Where the device was lost or refused the work.
     pub fn run_with(&mut self, staged: Option<(Value, usize, &[f32])>) -> Result<Submitted> {
-        let Self { graph, options, backend, times, .. } = self;
+        let Self { graph, backend, times, .. } = self;
         if let Some((value, _, row)) = staged
             && graph.desc(value).len() != row.len()
         {
@@ -186,7 +202,7 @@ impl Executor {
         }
         match backend {
             Backend::Gpu(memory) => {
-                return memory.submit(graph, options, staged.map(|(value, index, _)| (value, index)));
+                return memory.submit(staged.map(|(value, index, _)| (value, index)));
             }
             Backend::Host(host) => {
                 if let Some((value, _, row)) = staged {
@@ -208,9 +224,37 @@ impl Executor {
     ///
     /// # Errors
     /// Where the device was lost or refused the work.
+    #[cfg(not(target_family = "wasm"))]
     pub fn wait(&self) -> Result<()> {
+        block_on(self.wait_async())
+    }
+
+    /// Waits for submitted runs.
+    ///
+    /// # Errors
+    /// Where the device was lost or refused the work.
+    pub async fn wait_async(&self) -> Result<()> {
         match &self.backend {
-            Backend::Gpu(memory) => memory.gpu.wait(),
+            Backend::Gpu(memory) => memory.gpu.wait_async().await,
+            _ => Ok(()),
+        }
+    }
+
+    /// What comes once the runs submitted so far are done; `None` where they are.
+    pub(crate) fn submitted(&self) -> Option<Signal<()>> {
+        match &self.backend {
+            Backend::Gpu(memory) => Some(memory.gpu.submitted(memory.last.clone())),
+            _ => None,
+        }
+    }
+
+    /// Waits for what [`Executor::submitted`] gave.
+    ///
+    /// # Errors
+    /// Where the device was lost or refused the work.
+    pub(crate) async fn reached(&self, done: Signal<()>) -> Result<()> {
+        match &self.backend {
+            Backend::Gpu(memory) => memory.gpu.reached(done).await,
             _ => Ok(()),
         }
     }
@@ -219,8 +263,17 @@ impl Executor {
     ///
     /// # Errors
     /// Where the value is temporary, or the device was lost.
+    #[cfg(not(target_family = "wasm"))]
     pub fn read(&self, value: Value) -> Result<Tensor> {
-        let mut tensors = self.read_all(&[value])?;
+        block_on(self.read_async(value))
+    }
+
+    /// Reads a state or a kept value.
+    ///
+    /// # Errors
+    /// Where the value is temporary, or the device was lost.
+    pub async fn read_async(&self, value: Value) -> Result<Tensor> {
+        let mut tensors = self.read_all_async(&[value]).await?;
         Ok(tensors.swap_remove(0))
     }
 
@@ -228,7 +281,16 @@ impl Executor {
     ///
     /// # Errors
     /// Where one is temporary, or the device was lost.
+    #[cfg(not(target_family = "wasm"))]
     pub fn read_all(&self, values: &[Value]) -> Result<Vec<Tensor>> {
+        block_on(self.read_all_async(values))
+    }
+
+    /// Reads several states or kept values at one wait.
+    ///
+    /// # Errors
+    /// Where one is temporary, or the device was lost.
+    pub async fn read_all_async(&self, values: &[Value]) -> Result<Vec<Tensor>> {
         let infos = || values.iter().map(|value| &self.graph.values[value.index()]);
         if !infos().all(ValueInfo::persistent) {
             return Err(Error::argument("a value to read", "temporary", "a state or a kept value"));
@@ -237,7 +299,7 @@ impl Executor {
             Backend::Gpu(memory) => {
                 let buffers = values.iter().map(|value| &memory.buffers[value.index()]);
                 let wanted: Vec<_> = buffers.zip(infos().map(|info| info.desc.len())).collect();
-                let words = memory.gpu.download_all(&wanted)?;
+                let words = memory.gpu.download_all(&wanted).await?;
                 Ok(words
                     .into_iter()
                     .zip(infos())
@@ -269,7 +331,19 @@ impl Executor {
     ///
     /// # Errors
     /// Where the device was lost or refused the work.
+    #[cfg(not(target_family = "wasm"))]
     pub fn first_not_finite(
+        &mut self,
+        staged: Option<(Value, usize, &[f32])>,
+    ) -> Result<Option<(usize, &'static str)>> {
+        block_on(self.first_not_finite_async(staged))
+    }
+
+    /// [`Executor::first_not_finite`] without blocking.
+    ///
+    /// # Errors
+    /// Where the device was lost or refused the work.
+    pub async fn first_not_finite_async(
         &mut self,
         staged: Option<(Value, usize, &[f32])>,
     ) -> Result<Option<(usize, &'static str)>> {
@@ -291,7 +365,8 @@ impl Executor {
                 let finite = match &self.backend {
                     Backend::Gpu(memory) => {
                         let words = self.graph.desc(value).len();
-                        all_finite(&memory.gpu.download(&memory.buffers[value.index()], words)?)
+                        let buffer = &memory.buffers[value.index()];
+                        all_finite(&memory.gpu.download_async(buffer, words).await?)
                     }
                     Backend::Host(host) => all_finite(host.words(&self.graph, value.index())),
                     Backend::Reference(reference) => match reference.data(value.index()) {
@@ -319,10 +394,19 @@ impl Executor {
     ///
     /// # Errors
     /// Where the device was lost.
+    #[cfg(not(target_family = "wasm"))]
     pub fn times(&self) -> Result<Vec<OpTime>> {
+        block_on(self.times_async())
+    }
+
+    /// Time of each op in the last run, where it was asked for and the device can tell.
+    ///
+    /// # Errors
+    /// Where the device was lost.
+    pub async fn times_async(&self) -> Result<Vec<OpTime>> {
         match &self.backend {
             Backend::Gpu(GpuMemory { gpu, profiler: Some(profiler), .. }) => {
-                let times = profiler.read(gpu)?;
+                let times = profiler.read_async(gpu).await?;
                 let ops = self.graph.nodes.iter().zip(times);
                 Ok(ops.map(|(node, (begin, end))| OpTime { name: node.op.name(), begin, end }).collect())
             }
@@ -334,12 +418,21 @@ impl Executor {
     ///
     /// # Errors
     /// Where the device was lost.
+    #[cfg(not(target_family = "wasm"))]
     pub fn check_sentinels(&self) -> Result<Vec<String>> {
+        block_on(self.check_sentinels_async())
+    }
+
+    /// Names the buffers whose sentinel words did not survive.
+    ///
+    /// # Errors
+    /// Where the device was lost.
+    pub async fn check_sentinels_async(&self) -> Result<Vec<String>> {
         let Backend::Gpu(memory) = &self.backend else { return Ok(Vec::new()) };
         let mut broken = Vec::new();
         for (buffer, what, bytes) in &memory.guarded {
             let front = usize::try_from(bytes / 4).unwrap_or(usize::MAX);
-            let words = memory.gpu.download(buffer, front + SENTINELS as usize)?;
+            let words = memory.gpu.download_async(buffer, front + SENTINELS as usize).await?;
             if words[front..].iter().any(|&word| word != SENTINEL) {
                 broken.push(what.clone());
             }
@@ -352,9 +445,12 @@ fn all_finite(words: &[u32]) -> bool {
     words.iter().all(|&word| f32::from_bits(word).is_finite())
 }
 
-/// Runs every op by `run` and takes the time of each.
+/// Runs every op by `run` and takes the time of each, where there is a clock.
 fn timed(graph: &Graph, mut run: impl FnMut(usize) -> Result<()>) -> Result<Vec<OpTime>> {
-    let origin = Instant::now();
+    if cfg!(target_family = "wasm") {
+        return (0..graph.nodes.len()).try_for_each(run).map(|()| Vec::new());
+    }
+    let origin = std::time::Instant::now();
     let now = || origin.elapsed().as_nanos() as f64;
     let ops = graph.nodes.iter().enumerate().map(|(index, node)| {
         let begin = now();
@@ -364,14 +460,33 @@ fn timed(graph: &Graph, mut run: impl FnMut(usize) -> Result<()>) -> Result<Vec<
     ops.collect()
 }
 
-impl GpuMemory {
-    fn new(gpu: &Gpu, graph: &Graph, plan: &Plan, choices: &[Choice], options: ExecutorOptions) -> Result<Self> {
-        // A handle of its own: what went wrong on the device before is none of this graph's.
-        let gpu = &gpu.clone();
-        // Refused before anything is allocated.
-        for (index, info) in graph.values.iter().enumerate() {
-            gpu.check_binding(&graph.label(index), info.desc.bytes())?;
+/// The ops of each submit: as many as stay within `most` FLOPs together, or one alone. There is always a submit.
+fn submits(flops: &[f64], most: f64) -> Vec<Range<usize>> {
+    let mut ranges = Vec::new();
+    let (mut first, mut sum) = (0, 0.0);
+    for (index, more) in flops.iter().enumerate() {
+        if index > first && sum + more > most {
+            ranges.push(first..index);
+            (first, sum) = (index, 0.0);
         }
+        sum += more;
+    }
+    ranges.push(first..flops.len());
+    ranges
+}
+
+/// What a graph has on a GPU, as it is made.
+struct Made {
+    buffers: Vec<wgpu::Buffer>,
+    commands: Vec<Vec<Command>>,
+    profiler: Option<Profiler>,
+    guarded: Vec<(wgpu::Buffer, String, u64)>,
+    /// Constants that the device did not hold, by their identity; the words are not there yet.
+    constants: HashMap<u64, (Constant, wgpu::Buffer)>,
+}
+
+impl Made {
+    fn new(gpu: &Gpu, graph: &Graph, plan: &Plan, choices: &[Choice], options: ExecutorOptions) -> Result<Self> {
         let mut guarded = Vec::new();
         let mut allocate = |what: String, bytes: u64| -> Result<wgpu::Buffer> {
             if !options.sentinels {
@@ -386,17 +501,25 @@ impl GpuMemory {
         let slots = plan.slots.iter().enumerate();
         let slots: Vec<_> =
             slots.map(|(i, &bytes)| allocate(format!("temporary values (slot {i})"), bytes)).collect::<Result<_>>()?;
+        let mut constants: HashMap<u64, (Constant, wgpu::Buffer)> = HashMap::new();
         let mut buffers = Vec::with_capacity(graph.values.len());
         for (index, (info, temporary)) in graph.values.iter().zip(&plan.value).enumerate() {
             buffers.push(match (temporary, &info.source) {
                 (Some(temporary), _) => slots[plan.assignment[*temporary]].clone(),
                 (None, Source::Constant(constant)) => {
-                    constant.buffer(gpu.id(), || gpu.upload("a constant", constant.tensor().words()))?
+                    let here = constants.get(&constant.id()).map(|(_, buffer)| buffer.clone());
+                    if let Some(buffer) = here.or_else(|| gpu.constant(constant.id())) {
+                        buffer
+                    } else {
+                        let buffer = gpu.buffer("a constant", info.desc.bytes())?;
+                        constants.insert(constant.id(), (constant.clone(), buffer.clone()));
+                        buffer
+                    }
                 }
                 (None, _) => allocate(graph.label(index), info.desc.bytes())?,
             });
         }
-        let absent = Binding::from(gpu.absent());
+        let absent = Binding::from(&gpu.absent()?);
         let mut commands = Vec::with_capacity(graph.nodes.len());
         for (index, (node, choice)) in graph.nodes.iter().zip(choices).enumerate() {
             let bind = |value: Value| Binding::from(&buffers[value.index()]);
@@ -409,65 +532,90 @@ impl GpuMemory {
             commands.push(record(gpu, choice, &io)?);
         }
         let profiler = if options.profile { Profiler::new(gpu, graph.nodes.len())? } else { None };
-        let flops = graph.costs().into_iter().map(|(_, cost)| cost.flops).collect();
-        Ok(Self { gpu: gpu.clone(), buffers, commands, flops, profiler, staged: Vec::new(), guarded })
+        Ok(Self { buffers, commands, profiler, guarded, constants })
+    }
+}
+
+impl GpuMemory {
+    async fn new(gpu: &Gpu, graph: &Graph, plan: &Plan, choices: &[Choice], options: ExecutorOptions) -> Result<Self> {
+        // A handle of its own: what went wrong on the device before is none of this graph's.
+        let gpu = gpu.clone();
+        // Refused before anything is allocated.
+        for (index, info) in graph.values.iter().enumerate() {
+            gpu.check_binding(&graph.label(index), info.desc.bytes())?;
+        }
+        let made = gpu.build(|gpu| Made::new(gpu, graph, plan, choices, options)).await?;
+        let Made { buffers, commands, profiler, guarded, constants } = made;
+        let mut staged = 0;
+        for (constant, buffer) in constants.into_values() {
+            gpu.write_slowly("a constant", &buffer, constant.tensor().words(), &mut staged).await?;
+            constant.keep_on(&gpu, buffer);
+        }
+        let flops: Vec<_> = graph.costs().into_iter().map(|(_, cost)| cost.flops).collect();
+        let submits = submits(&flops, options.flops_per_submit);
+        Ok(Self { gpu, buffers, commands, submits, last: None, profiler, staged: Vec::new(), guarded })
     }
 
     /// One op alone.
     fn submit_one(&self, index: usize) -> Result<()> {
-        let mut encoder = self.gpu.device().create_command_encoder(&Default::default());
-        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-        for command in &self.commands[index] {
-            command.encode(&mut pass);
-        }
-        drop(pass);
-        self.gpu.queue().submit([encoder.finish()]);
-        self.gpu.check()
+        self.gpu.submit("an op", |encoder| self.encode(encoder, index..index + 1, None)).map(|_| ())
     }
 
-    fn submit(&self, graph: &Graph, options: &ExecutorOptions, staged: Option<(Value, usize)>) -> Result<Submitted> {
-        let device = self.gpu.device();
-        let mut encoder = device.create_command_encoder(&Default::default());
-        if let Some((value, index)) = staged {
-            let row = self.staged.iter().find(|(staged, ..)| *staged == value);
-            let (_, rows, bytes) = row.ok_or_else(|| Error::argument("a staged row", "not staged", "stage() first"))?;
-            let target = &self.buffers[value.index()];
-            encoder.copy_buffer_to_buffer(rows, index as u64 * bytes, target, 0, *bytes);
-        }
-        let mut submits = 0;
-        let mut flops = 0.0;
-        let mut node = 0;
-        while node < graph.nodes.len() {
-            // Ops share a pass up to the watchdog's limit; when timed, each has its own.
-            let first = node;
-            while node < graph.nodes.len() && (node == first || self.profiler.is_none()) {
-                let more = self.flops[node];
-                if node > first && flops + more > options.flops_per_submit {
-                    break;
-                }
-                flops += more;
-                node += 1;
-            }
+    /// The passes of `ops`: one for all of them, or one each where they are timed.
+    fn encode(&self, encoder: &mut wgpu::CommandEncoder, ops: Range<usize>, profiler: Option<&Profiler>) {
+        let each = if profiler.is_some() { 1 } else { ops.len().max(1) };
+        for first in ops.clone().step_by(each) {
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
                 label: None,
-                timestamp_writes: self.profiler.as_ref().map(|profiler| profiler.writes(first)),
+                timestamp_writes: profiler.map(|profiler| profiler.writes(first)),
             });
-            for command in self.commands[first..node].iter().flatten() {
+            for command in self.commands[first..(first + each).min(ops.end)].iter().flatten() {
                 command.encode(&mut pass);
             }
-            drop(pass);
-            if flops >= options.flops_per_submit || (node < graph.nodes.len() && self.profiler.is_none()) {
-                let next = device.create_command_encoder(&Default::default());
-                self.gpu.queue().submit([std::mem::replace(&mut encoder, next).finish()]);
-                submits += 1;
-                flops = 0.0;
-            }
         }
-        if let Some(profiler) = &self.profiler {
-            profiler.resolve(&mut encoder);
+    }
+
+    fn submit(&mut self, staged: Option<(Value, usize)>) -> Result<Submitted> {
+        let row = staged.map(|(value, index)| {
+            let row = self.staged.iter().find(|(staged, ..)| *staged == value);
+            let (_, rows, bytes) = row.ok_or_else(|| Error::argument("a staged row", "not staged", "stage() first"))?;
+            Ok::<_, Error>((rows, index as u64 * bytes, &self.buffers[value.index()], *bytes))
+        });
+        let mut row = row.transpose()?;
+        let mut last = None;
+        for (index, ops) in self.submits.iter().enumerate() {
+            let submitted = self.gpu.submit("a run", |encoder| {
+                if let Some((rows, offset, target, bytes)) = row.take() {
+                    encoder.copy_buffer_to_buffer(rows, offset, target, 0, bytes);
+                }
+                self.encode(encoder, ops.clone(), self.profiler.as_ref());
+                if let Some(profiler) = self.profiler.as_ref().filter(|_| index + 1 == self.submits.len()) {
+                    profiler.resolve(encoder);
+                }
+            })?;
+            last = Some(submitted);
         }
-        self.gpu.queue().submit([encoder.finish()]);
-        self.gpu.check()?;
-        Ok(Submitted { submits: submits + 1 })
+        self.last = last;
+        Ok(Submitted { submits: self.submits.len() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::submits;
+
+    #[test]
+    fn a_submit_takes_what_its_limit_allows() {
+        for (flops, expected) in [
+            (&[][..], vec![0..0]),
+            (&[1.0, 1.0, 1.0], vec![0..3]),
+            (&[1.0, 4.0, 1.0, 3.0], vec![0..1, 1..2, 2..4]),
+            // The last one alone exceeds it, and nothing comes behind.
+            (&[2.0, 2.0, 9.0], vec![0..2, 2..3]),
+            (&[9.0, 9.0], vec![0..1, 1..2]),
+            (&[0.0, 0.0, 4.0, 0.0, 0.5], vec![0..4, 4..5]),
+        ] {
+            assert_eq!(submits(flops, 4.0), expected, "{flops:?}");
+        }
     }
 }

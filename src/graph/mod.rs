@@ -14,9 +14,10 @@ pub use executor::{Executor, ExecutorOptions, OpTime, Submitted};
 pub use plan::Plan;
 pub use recorded::RecordedOp;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::gpu::Capabilities;
+use crate::gpu::{Capabilities, Gpu, Home};
 use crate::op::{Cost, Op, Role, Shapes};
 use crate::{Desc, Error, Result, Tensor};
 
@@ -30,21 +31,33 @@ impl Value {
     }
 }
 
-/// A tensor that never changes (a weight). The first device to use it uploads it once, however many graphs use it; its
-/// buffer lives as long as the constant. Further devices upload a copy for each graph.
+/// A tensor that never changes (a weight). A device that uses it holds it once, however many graphs use it, until the
+/// constant or the device is dropped.
 #[derive(Clone, Debug)]
 pub struct Constant(Arc<ConstantInner>);
 
 #[derive(Debug)]
 struct ConstantInner {
+    /// Tells constants apart.
+    id: u64,
     tensor: Tensor,
-    buffer: OnceLock<(u64, wgpu::Buffer)>,
+    /// The devices that hold it.
+    homes: Mutex<Vec<Home>>,
+}
+
+impl Drop for ConstantInner {
+    fn drop(&mut self) {
+        let homes = self.homes.get_mut().unwrap_or_else(PoisonError::into_inner);
+        homes.iter().for_each(|home| home.forget(self.id));
+    }
 }
 
 impl Constant {
     /// A constant that holds `tensor`.
     pub fn new(tensor: Tensor) -> Self {
-        Self(Arc::new(ConstantInner { tensor, buffer: OnceLock::new() }))
+        static NEXT_ID: AtomicU64 = AtomicU64::new(0);
+        let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::new(ConstantInner { id, tensor, homes: Mutex::default() }))
     }
 
     /// The elements.
@@ -52,17 +65,15 @@ impl Constant {
         &self.0.tensor
     }
 
-    /// Its buffer on the device `id`, made by `upload` at the first call for the first device.
-    pub(crate) fn buffer(&self, id: u64, upload: impl FnOnce() -> Result<wgpu::Buffer>) -> Result<wgpu::Buffer> {
-        if let Some((device, buffer)) = self.0.buffer.get()
-            && *device == id
-        {
-            return Ok(buffer.clone());
-        }
-        let buffer = upload()?;
-        // A second device keeps its own copy in its executor.
-        let _ = self.0.buffer.set((id, buffer.clone()));
-        Ok(buffer)
+    /// What tells it from other constants.
+    pub(crate) fn id(&self) -> u64 {
+        self.0.id
+    }
+
+    /// Keeps `buffer`, which holds it, on `gpu` for graphs to come.
+    pub(crate) fn keep_on(&self, gpu: &Gpu, buffer: wgpu::Buffer) {
+        let home = gpu.keep_constant(self.0.id, buffer);
+        self.0.homes.lock().unwrap_or_else(PoisonError::into_inner).push(home);
     }
 }
 

@@ -75,7 +75,21 @@ impl RecordedOp {
     ///
     /// # Errors
     /// Where the shapes do not suit the op, a buffer is missing or too small, or the driver refuses a kernel.
+    #[cfg(not(target_family = "wasm"))]
     pub fn new(gpu: &Gpu, op: &dyn Op, inputs: &[Option<(Desc, Binding)>], outputs: &[Binding]) -> Result<Self> {
+        crate::gpu::block_on(Self::new_async(gpu, op, inputs, outputs))
+    }
+
+    /// The same, without blocking.
+    ///
+    /// # Errors
+    /// Where the shapes do not suit the op, a buffer is missing or too small, or the driver refuses a kernel.
+    pub async fn new_async(
+        gpu: &Gpu,
+        op: &dyn Op,
+        inputs: &[Option<(Desc, Binding)>],
+        outputs: &[Binding],
+    ) -> Result<Self> {
         let descs: Vec<_> = inputs.iter().map(|input| input.as_ref().map(|(desc, _)| desc)).collect();
         let shapes = op.infer(&descs)?;
         let choice = choose(op, &shapes, gpu.capabilities(), Select::Tier(gpu.tier()))?;
@@ -96,14 +110,22 @@ impl RecordedOp {
                 ));
             }
         }
-        let absent = Binding::from(gpu.absent());
-        let scratch = choice.scratch.iter().map(|desc| Ok(Binding::from(&gpu.buffer("scratch", desc.bytes())?)));
-        let io = Bindings {
-            inputs: inputs.iter().map(|input| input.as_ref().map_or(&absent, |(_, binding)| binding).clone()).collect(),
-            outputs: outputs.to_vec(),
-            scratch: scratch.collect::<Result<_>>()?,
-        };
-        Ok(Self { commands: record(gpu, &choice, &io)?, outputs: shapes.outputs })
+        let commands = gpu
+            .build(|gpu| {
+                let absent = Binding::from(&gpu.absent()?);
+                let given =
+                    |input: &Option<(Desc, Binding)>| input.as_ref().map_or(&absent, |(_, given)| given).clone();
+                let scratch =
+                    choice.scratch.iter().map(|desc| Ok(Binding::from(&gpu.buffer("scratch", desc.bytes())?)));
+                let io = Bindings {
+                    inputs: inputs.iter().map(given).collect(),
+                    outputs: outputs.to_vec(),
+                    scratch: scratch.collect::<Result<_>>()?,
+                };
+                record(gpu, &choice, &io)
+            })
+            .await?;
+        Ok(Self { commands, outputs: shapes.outputs })
     }
 
     /// Type and shape of each output.

@@ -28,19 +28,23 @@ pub use infill::{Infill, InfillOptions};
 pub use likelihood::{Estimate, GammaBin, Likelihood, LikelihoodOptions};
 pub use sampler::{Method, Prompt, Sampler};
 pub use schedule::{step_rows, times};
-pub use session::{Generated, Progress, Request, Session, SessionOptions};
+pub use session::{Generated, Generation, Progress, Request, Session, SessionOptions};
 pub use sharpening::Sharpening;
 pub use statistics::{Statistics, cut_alike};
 pub use text::Vocabulary;
 pub use weights::{Weights, read_tensors, tensors, write_tensors};
 
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::{Device, Result};
 
-/// A model on a device.
+/// A model on a device. Clones share it, and so do its sessions: it goes when the last of them does.
+#[derive(Clone, Debug)]
+pub struct Model(Arc<Inner>);
+
 #[derive(Debug)]
-pub struct Model {
+struct Inner {
     config: Config,
     vocabulary: Vocabulary,
     weights: Weights,
@@ -58,34 +62,34 @@ impl Model {
         let vocabulary = Vocabulary::read(&folder.join("tokenizer.json"), &config)?;
         let weights = Weights::read(folder, &mut config)?;
         config.eos_token = vocabulary.eos();
-        Ok(Self { config, vocabulary, weights, device: device.clone() })
+        Ok(Self(Arc::new(Inner { config, vocabulary, weights, device: device.clone() })))
     }
 
     /// A session on the model's device.
     ///
     /// # Errors
     /// Where the length is 0 or beyond the model's levels.
-    pub fn session(&self, options: SessionOptions) -> Result<Session<'_>> {
-        Session::new(self, options)
+    pub fn session(&self, options: SessionOptions) -> Result<Session> {
+        Session::new(self.clone(), options)
     }
 
     /// Sizes, schedule and levels.
     pub fn config(&self) -> &Config {
-        &self.config
+        &self.0.config
     }
 
     /// The tokenizer.
     pub fn vocabulary(&self) -> &Vocabulary {
-        &self.vocabulary
+        &self.0.vocabulary
     }
 
     /// The weights.
     pub fn weights(&self) -> &Weights {
-        &self.weights
+        &self.0.weights
     }
 
     /// Where it runs.
     pub fn device(&self) -> &Device {
-        &self.device
+        &self.0.device
     }
 }

@@ -7,8 +7,8 @@ use drdiff::{Device, DeviceChoice, GpuOptions, Tier};
 
 #[derive(Args, Clone)]
 pub struct DeviceArgs {
-    /// auto, cpu, gpu (the first adapter, software drivers included), reference, an index from `info`, or part of an
-    /// adapter's name
+    /// auto, cpu, gpu (the first adapter, software drivers included), reference, an index or a PCI bus id from `info`, or
+    /// part of an adapter's name
     #[arg(long, default_value = "auto", value_name = "DEVICE", value_parser = |text: &str| text.parse::<DeviceChoice>())]
     device: DeviceChoice,
     /// Force a tier of kernels

@@ -2,21 +2,52 @@
 
 use std::fmt::Write as _;
 
-use drdiff::gpu::{adapters, tiers};
+use drdiff::gpu::{AdapterSummary, Adapters, tiers};
 use drdiff::{Device, GpuOptions};
 
 use crate::{Failure, print};
 
 pub fn run() -> Result<(), Failure> {
-    let adapters = pollster::block_on(adapters());
+    let mut all = Adapters::default();
+    let mut found = false;
+    // Printed as they are found: a broken driver of the next back end may end the process.
+    while let Some(adapters) = pollster::block_on(all.next_back_end()) {
+        found |= !adapters.is_empty();
+        print(&describe(&adapters)?)?;
+    }
     let mut text = String::new();
-    for adapter in &adapters {
+    if !found {
+        writeln!(text, "no GPU adapter: no Vulkan, Metal, DX12 or GL driver with compute shaders answered")?;
+    }
+    match Device::open(&GpuOptions::default()) {
+        Ok(chosen) => {
+            let why = match chosen {
+                Device::Gpu(_) => "the first discrete GPU, else integrated, else virtual",
+                _ => "no hardware GPU answered; a software driver is taken only when asked for",
+            };
+            writeln!(text, "auto: {} ({why})", chosen.name())?;
+        }
+        Err(error) => writeln!(text, "auto: {}", drdiff::explain(&error))?,
+    }
+    if let Some(note) = &drdiff::host_threads().note {
+        writeln!(text, "{note}")?;
+    }
+    writeln!(text, "also: cpu (f32, all cores), reference (f64 oracle, slow)")?;
+    print(&text)
+}
+
+fn describe(adapters: &[AdapterSummary]) -> Result<String, std::fmt::Error> {
+    let mut text = String::new();
+    for adapter in adapters {
         let (info, limits) = (&adapter.info, &adapter.limits);
         writeln!(
             text,
             "{}: {} ({:?}, {:?}, {} {})",
             adapter.index, info.name, info.device_type, info.backend, info.driver, info.driver_info
         )?;
+        if !info.device_pci_bus_id.is_empty() {
+            writeln!(text, "   PCI bus id: {}", info.device_pci_bus_id)?;
+        }
         writeln!(
             text,
             "   limits: {} MiB a binding, {} MiB a buffer, {} KiB workgroup memory, {} threads a workgroup, {} storage buffers",
@@ -37,22 +68,5 @@ pub fn run() -> Result<(), Failure> {
             writeln!(text, "   cooperative matrix {shape}")?;
         }
     }
-    if adapters.is_empty() {
-        writeln!(text, "no GPU adapter: no Vulkan, Metal, DX12 or GL driver with compute shaders answered")?;
-    }
-    match Device::open(&GpuOptions::default()) {
-        Ok(chosen) => {
-            let why = match chosen {
-                Device::Gpu(_) => "the first discrete GPU, else integrated, else virtual",
-                _ => "no hardware GPU answered; a software driver is taken only when asked for",
-            };
-            writeln!(text, "auto: {} ({why})", chosen.name())?;
-        }
-        Err(error) => writeln!(text, "auto: {}", drdiff::explain(&error))?,
-    }
-    if let Some(note) = &drdiff::host_threads().note {
-        writeln!(text, "{note}")?;
-    }
-    writeln!(text, "also: cpu (f32, all cores), reference (f64 oracle, slow)")?;
-    print(&text)
+    Ok(text)
 }

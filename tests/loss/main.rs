@@ -1,9 +1,12 @@
 //! A device is lost at every point at which a run talks to it: a typed error each time, no panic, no hang.
 
+mod waiting;
+
 use std::ops::ControlFlow;
 use std::sync::LazyLock;
 use std::time::Instant;
 
+use drdiff::gpu::BorrowOptions;
 use drdiff::graph::RecordedOp;
 use drdiff::model::{Corpus, LikelihoodOptions};
 use drdiff::ops::{Linear, REGISTRY};
@@ -12,8 +15,19 @@ use drdiff_check::{Gen, cases, run_case};
 
 const TINY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/tiny");
 
+/// Whose the callbacks of the device are.
+#[derive(Clone, Copy, Debug)]
+enum Callbacks {
+    Drdiffs,
+    TheApps,
+}
+
 /// A new device of an adapter that all of these share.
 fn open() -> Gpu {
+    open_with(Callbacks::Drdiffs)
+}
+
+fn open_with(callbacks: Callbacks) -> Gpu {
     static ADAPTER: LazyLock<wgpu::Adapter> = LazyLock::new(|| {
         let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
         pollster::block_on(instance.request_adapter(&Default::default()))
@@ -24,12 +38,13 @@ fn open() -> Gpu {
         ..Default::default()
     };
     let (device, queue) = pollster::block_on(ADAPTER.request_device(&descriptor)).unwrap();
-    Gpu::from_wgpu(&ADAPTER, device, queue)
+    let take_callbacks = matches!(callbacks, Callbacks::Drdiffs);
+    Gpu::from_wgpu_with(&ADAPTER, device, queue, &BorrowOptions { take_callbacks, ..Default::default() })
 }
 
 /// How many points `act` has.
-fn points<T>(act: impl Fn(&Gpu) -> Result<T>) -> (usize, T) {
-    let gpu = open();
+fn points<T>(callbacks: Callbacks, act: impl Fn(&Gpu) -> Result<T>) -> (usize, T) {
+    let gpu = open_with(callbacks);
     gpu.loss().set(usize::MAX);
     let value = act(&gpu).unwrap();
     (gpu.loss().points(), value)
@@ -37,21 +52,22 @@ fn points<T>(act: impl Fn(&Gpu) -> Result<T>) -> (usize, T) {
 
 /// Runs `act` on one new device for each point of it, which is lost there, and again on the lost device.
 fn lost_everywhere<T: PartialEq + std::fmt::Debug>(what: &str, act: impl Fn(&Gpu) -> Result<T>) {
-    lost_at_the_last(usize::MAX, what, false, act);
+    lost_at_the_last(usize::MAX, what, Callbacks::Drdiffs, false, act);
 }
 
 /// [`lost_everywhere`] for the last points alone; with `panics`, polls of the lost device panic.
 fn lost_at_the_last<T: PartialEq + std::fmt::Debug>(
     count: usize,
     what: &str,
+    callbacks: Callbacks,
     panics: bool,
     act: impl Fn(&Gpu) -> Result<T>,
 ) {
     let begin = Instant::now();
-    let (points, undisturbed) = points(&act);
+    let (points, undisturbed) = points(callbacks, &act);
     let mut late = 0;
     for at in points.saturating_sub(count)..points {
-        let gpu = open();
+        let gpu = open_with(callbacks);
         if panics {
             gpu.loss().panic_in_poll();
         }
@@ -101,13 +117,21 @@ fn generating() {
 /// The last points: steps and what is read of them.
 #[test]
 fn generating_where_wgpu_panics() {
-    lost_at_the_last(70, "generate, panics", true, generate);
+    lost_at_the_last(70, "generate, panics", Callbacks::Drdiffs, true, generate);
+}
+
+/// Nobody tells of the loss then.
+#[test]
+fn generating_on_a_device_with_callbacks_of_its_own() {
+    for panics in [false, true] {
+        lost_at_the_last(60, "generate, the app's callbacks", Callbacks::TheApps, panics, generate);
+    }
 }
 
 /// The last points: until there, it builds what generating builds.
 #[test]
 fn scoring() {
-    lost_at_the_last(50, "likelihood", false, |gpu| {
+    lost_at_the_last(50, "likelihood", Callbacks::Drdiffs, false, |gpu| {
         let model = Model::load(TINY, &gpu.clone().into())?;
         let corpus = Corpus::new("the king and the queen", model.vocabulary())?;
         let options = LikelihoodOptions { length: 12, windows: Some(1), draws: 1, ..Default::default() };
@@ -128,8 +152,9 @@ fn single_ops() {
 
 #[test]
 fn buffers_of_the_callers() {
-    for panics in [false, true] {
-        lost_at_the_last(usize::MAX, "recorded op", panics, |gpu| {
+    let all = [Callbacks::Drdiffs, Callbacks::TheApps].map(|callbacks| [(callbacks, false), (callbacks, true)]);
+    for (callbacks, panics) in all.into_iter().flatten() {
+        lost_at_the_last(usize::MAX, "recorded op", callbacks, panics, |gpu| {
             let x = gpu.upload("x", &[1.0_f32.to_bits(); 3])?;
             let y = gpu.buffer("y", 4)?;
             let row = || Some((Desc::f32([1, 3]), (&x).into()));
@@ -143,10 +168,10 @@ fn buffers_of_the_callers() {
     }
 }
 
-/// A step submits once and waits once: neither errors nor the check for finite numbers cost more.
+/// Neither errors nor the check for finite numbers nor two steps in flight cost more.
 #[test]
-fn a_step_waits_once() {
-    let [four, five] = [4, 5].map(|count| points(|gpu| steps(gpu, count)).0);
-    // An encoder, its submit, the poll.
+fn a_step_talks_to_the_device_three_times() {
+    let [four, five] = [4, 5].map(|count| points(Callbacks::Drdiffs, |gpu| steps(gpu, count)).0);
+    // An encoder, its submit, the call for its end.
     assert_eq!(five - four, 3);
 }

@@ -1,0 +1,165 @@
+//! Who waits for a device, and for how much.
+
+use std::ops::ControlFlow;
+use std::pin::pin;
+use std::sync::{Arc, mpsc};
+use std::task::{Context, Poll, Wake};
+use std::time::Duration;
+
+use drdiff::model::Session;
+use drdiff::{Error, Gpu, Model, Prompt, Result, Sampler, SessionOptions};
+
+use super::open;
+
+const TINY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/tiny");
+
+fn session(gpu: &Gpu) -> Session {
+    let model = Model::load(TINY, &gpu.clone().into()).unwrap();
+    // The model goes on in its session.
+    model.session(SessionOptions { length: 40, ..Default::default() }).unwrap()
+}
+
+fn sampler(steps: usize) -> Sampler {
+    Sampler { steps, seed: 3, ..Sampler::default() }
+}
+
+fn generate(session: &mut Session, steps: usize, snapshots: &[usize]) -> Result<String> {
+    session.generate(&Prompt::prefix("the"), &sampler(steps), |progress| {
+        if snapshots.contains(&progress.step) {
+            progress.snapshot().unwrap();
+        }
+        ControlFlow::Continue(())
+    })
+}
+
+/// Waits of one run of nine steps that the device takes a while for, and those among them until nothing was left to do.
+fn waits(snapshots: &[usize]) -> [usize; 2] {
+    let gpu = open();
+    let model = Model::load(TINY, &gpu.clone().into()).unwrap();
+    let mut session = model.session(SessionOptions { length: 400, ..Default::default() }).unwrap();
+    session.prepare(1).unwrap();
+    gpu.loss().watch();
+    generate(&mut session, 9, snapshots).unwrap();
+    let waited = gpu.loss().waited();
+    [waited.len(), waited.iter().filter(|(_, for_all)| *for_all).count()]
+}
+
+/// The device has the next step at hand whenever it is done with one, and never more than that.
+#[test]
+fn two_steps_are_in_flight_and_only_snapshots_wait_for_their_own() {
+    // From the third on, a step waits for the one before the last, unless that is done already; the text waits for all.
+    let [plain, drains] = waits(&[]);
+    assert!((4..=8).contains(&plain) && drains == 0, "{plain}, {drains}");
+    // What a snapshot waited for, nobody waits for again.
+    let [with_snapshots, drains] = waits(&[4, 8]);
+    assert!((4..=8).contains(&with_snapshots) && drains == 0, "{with_snapshots}, {drains}");
+}
+
+/// Where the future's news comes, and a stop to it.
+struct News(mpsc::Sender<()>);
+
+impl Wake for News {
+    fn wake(self: Arc<Self>) {
+        // The test may be over.
+        let _ = self.0.send(());
+    }
+}
+
+/// Runs a future as somebody else's executor would: polls it when it says so. Gives how often it was pending.
+fn driven<T>(future: impl Future<Output = T>) -> (T, usize) {
+    let (sender, news) = mpsc::channel();
+    let waker = Arc::new(News(sender)).into();
+    let (mut future, mut pending) = (pin!(future), 0);
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(value) => return (value, pending),
+            Poll::Pending => pending += 1,
+        }
+        news.recv_timeout(Duration::from_secs(60)).expect("a future that is pending is woken");
+    }
+}
+
+fn is_send<T: Send>(future: T) -> T {
+    future
+}
+
+#[test]
+fn an_async_run_never_blocks_the_thread_that_polls_it() {
+    let expected = generate(&mut session(&open()), 9, &[]).unwrap();
+    let gpu = open();
+    gpu.loss().watch();
+    let mut snapshots = Vec::new();
+    let (text, pending) = driven(async {
+        let mut session = session(&gpu);
+        let (prompt, sampler) = (Prompt::prefix("the"), sampler(9));
+        let text = session.generate_async(&prompt, &sampler, async |progress| {
+            if progress.step % 4 == 0 {
+                snapshots.push(progress.snapshot_async().await.unwrap().remove(0));
+            }
+            ControlFlow::Continue(())
+        });
+        text.await
+    });
+    assert_eq!(text.unwrap(), expected);
+    assert!(snapshots.len() == 2 && snapshots[1] != snapshots[0], "{snapshots:?}");
+    assert!(pending > 0, "something had to be waited for");
+    let (waited, here) = (gpu.loss().waited(), std::thread::current().id());
+    assert!(!waited.is_empty() && waited.iter().all(|(thread, _)| *thread != here), "{waited:?}");
+}
+
+/// A loop of the caller's, on whatever thread its executor likes.
+#[test]
+fn steps_can_be_taken_one_by_one() {
+    let expected = generate(&mut session(&open()), 5, &[]).unwrap();
+    let gpu = open();
+    let request = drdiff::model::Request { prompt: Prompt::prefix("the"), ..Default::default() };
+    let (generated, _) = driven(is_send(async {
+        let mut session = session(&gpu);
+        // One that is given up leaves nothing behind.
+        let mut given_up = session.start_async(&[request.clone()], &sampler(5)).await?;
+        assert!(given_up.step_async().await?);
+        drop(given_up);
+        let mut generation = session.start_async(&[request], &sampler(5)).await?;
+        while generation.step_async().await? {
+            let progress = generation.progress();
+            assert_eq!(progress.steps, 5);
+            assert!(progress.step != 2 || !progress.state_async().await?.words().is_empty());
+        }
+        generation.finish_async().await
+    }));
+    assert_eq!(generated.unwrap()[0].text, expected);
+}
+
+#[test]
+fn a_wish_to_stop_is_heard_at_once() {
+    let gpu = open();
+    let mut session = session(&gpu);
+    let outcome = session.generate(&Prompt::none(), &sampler(1000), |progress| match progress.step {
+        3 => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    });
+    assert!(matches!(outcome, Err(Error::Stopped { step: 3, steps: 1000 })), "{outcome:?}");
+}
+
+/// A loss wakes whoever waits.
+#[test]
+fn a_future_of_a_lost_device_comes_to_its_end() {
+    for panics in [false, true] {
+        let gpu = open();
+        if panics {
+            gpu.loss().panic_in_poll();
+        }
+        let mut session = session(&gpu);
+        let (outcome, _) = driven(async {
+            let (prompt, sampler) = (Prompt::none(), sampler(50));
+            let text = session.generate_async(&prompt, &sampler, async |progress| {
+                if progress.step == 7 {
+                    gpu.loss().set(2);
+                }
+                ControlFlow::Continue(())
+            });
+            text.await
+        });
+        assert!(matches!(outcome, Err(Error::DeviceLost { .. })), "{outcome:?}");
+    }
+}
