@@ -46,6 +46,8 @@ pub mod check;
 mod cpu;
 mod device;
 mod error;
+pub mod eval;
+pub mod files;
 pub mod gpu;
 pub mod graph;
 #[cfg(test)]

@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 use std::time::Instant;
 
 use crate::check::{Gen, run_case};
+use crate::eval::{Corpus, LikelihoodOptions};
 use crate::graph::RecordedOp;
-use crate::model::{Corpus, LikelihoodOptions};
 use crate::ops::{Linear, REGISTRY};
 use crate::{Desc, Error, Gpu, Model, Prompt, Result, Sampler, SessionOptions};
 

@@ -8,11 +8,10 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Mutex, PoisonError};
 
 use drdiff::check::{Arguments, Case, Entry, Gen, run_case};
+use drdiff::eval::{Corpus, InfillOptions, LikelihoodOptions, Statistics};
+use drdiff::files::{read_tensors, write_tensors};
 use drdiff::memory::is_refusable;
-use drdiff::model::{
-    Config, Corpus, InfillOptions, LikelihoodOptions, Request, Session, Statistics, Vocabulary, Weights, read_tensors,
-    write_tensors,
-};
+use drdiff::model::{Config, Request, Session, Vocabulary, Weights};
 use drdiff::ops::REGISTRY;
 use drdiff::{Device, Error, Model, Result, Sampler, SessionOptions, Tensor};
 

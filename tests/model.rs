@@ -6,8 +6,9 @@ use std::ops::ControlFlow;
 
 use approx::assert_relative_eq;
 use drdiff::check::{first_difference, nmse};
+use drdiff::files::tensors;
 use drdiff::graph::{Executor, ExecutorOptions, Plan};
-use drdiff::model::{Denoiser, DenoiserShape, Generated, Progress, Request, Sharpening, step_rows, tensors};
+use drdiff::model::{Denoiser, DenoiserShape, Generated, Progress, Request, Sharpening, step_rows};
 use drdiff::ops::StepRow;
 use drdiff::{Device, Error, Method, Model, Prompt, Sampler, SessionOptions, Tensor};
 use drdiff_reference as reference;

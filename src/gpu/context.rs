@@ -277,7 +277,8 @@ impl Gpu {
             needed: bytes,
             limit,
             device: self.0.info.name.clone(),
-            hint: String::new(),
+            unit: "bytes",
+            fits: None,
         })
     }
 

@@ -107,7 +107,8 @@ impl<'a> Recorder<'a> {
                     needed: u64::from(most),
                     limit: u64::from(MAX_GROUPS),
                     device: self.gpu.info().name.clone(),
-                    hint: String::new(),
+                    unit: "groups",
+                    fits: None,
                 });
             }
         }

@@ -2,8 +2,12 @@
 
 use std::ops::ControlFlow;
 
+use super::Model;
+use super::denoiser::{Denoiser, Handles};
+use super::network::DenoiserShape;
+use super::sampler::{Prompt, Sampler};
+use super::schedule::step_rows;
 use super::state::Sequence;
-use super::{Denoiser, DenoiserShape, Handles, Model, Prompt, Sampler, step_rows};
 use crate::graph::{Executor, ExecutorOptions, OpTime, Plan, Value};
 use crate::{Device, Error, Result, Tensor, memory};
 
@@ -38,7 +42,7 @@ pub struct Request {
 /// A finished text.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Generated {
-    /// The text, prompt included, up to its end.
+    /// The text, prompt included, up to its end; empty where the model has no tokenizer.
     pub text: String,
     /// The token at every position.
     pub tokens: Vec<u32>,
@@ -55,7 +59,7 @@ pub struct Session<'a> {
 }
 
 #[derive(Debug)]
-pub(super) struct Built {
+pub(crate) struct Built {
     pub shape: DenoiserShape,
     pub handles: Handles,
     pub executor: Executor,
@@ -64,7 +68,7 @@ pub(super) struct Built {
 
 /// What an error of a run tells of it.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Run {
+pub(crate) struct Run {
     pub steps: usize,
     /// Of all sequences, anchors included, padding not.
     pub positions: usize,
@@ -140,8 +144,9 @@ impl Progress<'_> {
     /// The texts as they stand.
     ///
     /// # Errors
-    /// Where a prediction was not finite, or the device was lost.
+    /// Where the model has no tokenizer, a prediction was not finite, or the device was lost.
     pub fn snapshot(&self) -> Result<Vec<String>> {
+        self.model.vocabulary().tokenizer()?;
         Ok(texts(self.model, self.built, self.sequences)?.into_iter().map(|generated| generated.text).collect())
     }
 
@@ -184,7 +189,7 @@ impl<'a> Session<'a> {
     /// Samples one text.
     ///
     /// # Errors
-    /// Where prompt or settings are outside what is accepted, the text does not fit the device, a prediction was not
+    /// Where prompt or settings are outside what is accepted, the model has no tokenizer, the text does not fit the device, a prediction was not
     /// finite ([`Error::NotFinite`]; on a GPU that is seen where results are read), `progress` asked to stop, or the
     /// device failed.
     pub fn generate(
@@ -193,6 +198,7 @@ impl<'a> Session<'a> {
         sampler: &Sampler,
         progress: impl FnMut(&Progress<'_>) -> ControlFlow<()>,
     ) -> Result<String> {
+        self.model.vocabulary().tokenizer()?;
         memory::room("the prompt", prompt.bytes())?;
         let request = Request { prompt: prompt.clone(), ..Request::default() };
         let mut all = self.generate_batch(&[request], sampler, progress)?;
@@ -277,7 +283,7 @@ impl<'a> Session<'a> {
         self.built.as_ref().map(|built| built.executor.plan())
     }
 
-    pub(super) fn build(&mut self, shape: DenoiserShape) -> Result<&mut Built> {
+    pub(crate) fn build(&mut self, shape: DenoiserShape) -> Result<&mut Built> {
         let built = match self.built.take() {
             Some(built) if built.shape == shape => built,
             // The old memory goes before the new is asked for.
@@ -316,7 +322,8 @@ impl<'a> Session<'a> {
             needed,
             limit,
             device: gpu.info().name.clone(),
-            hint: format!(" bytes a binding; the largest length that fits is {low}"),
+            unit: "bytes a binding",
+            fits: Some(low),
         })
     }
 }
@@ -349,7 +356,10 @@ fn texts(model: &Model, built: &Built, sequences: &[Sequence]) -> Result<Vec<Gen
         let predicted = &tokens[b * rows + anchors..][..sequence.prompt.len()];
         let tokens = sequence.prompt.iter().zip(predicted).map(|(given, &token)| given.unwrap_or(token));
         let tokens = memory::collected("a text", tokens)?;
-        let text = model.vocabulary().finish(&tokens, &sequence.prompt)?;
+        let text = match model.vocabulary().has_tokenizer() {
+            true => model.vocabulary().finish(&tokens, &sequence.prompt)?,
+            false => String::new(),
+        };
         Ok(Generated { text, tokens, seed: sequence.seed })
     });
     all.collect()

@@ -9,7 +9,9 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use drdiff::check::Arguments;
-use drdiff::model::{Corpus, InfillOptions, LikelihoodOptions, Request, tensors, write_tensors};
+use drdiff::eval::{Corpus, InfillOptions, LikelihoodOptions};
+use drdiff::files::{tensors, write_tensors};
+use drdiff::model::Request;
 use drdiff::ops::REGISTRY;
 use drdiff::{Device, DeviceChoice, Error, GpuOptions, Model, Prompt, Sampler, SessionOptions, Tensor, Tier};
 use tempfile::TempDir;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use drdiff::check::Arguments;
-use drdiff::model::{read_tensors, write_tensors};
+use drdiff::files::{read_tensors, write_tensors};
 
 use crate::device::DeviceArgs;
 use crate::verify::entries;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use drdiff::Tensor;
-use drdiff::model::{read_tensors, write_tensors};
+use drdiff::files::{read_tensors, write_tensors};
 
 const TINY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/tiny");
 

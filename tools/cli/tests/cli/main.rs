@@ -6,7 +6,7 @@ mod refusals;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use drdiff::model::{tensors, write_tensors};
+use drdiff::files::{tensors, write_tensors};
 use drdiff::{Data, Tensor};
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");

@@ -20,11 +20,9 @@ use std::ops::{ControlFlow, Range};
 
 use rayon::prelude::*;
 
-use super::schedule::evaluation;
-use super::session::{Built, Run};
-use super::state::Sequence;
-use super::{Corpus, DenoiserShape, Model, SessionOptions, Sharpening};
+use super::corpus::Corpus;
 use crate::cpu::noise;
+use crate::model::{Built, DenoiserShape, Model, Run, Sequence, SessionOptions, Sharpening, evaluation};
 use crate::ops::StepRow;
 use crate::ops::noise::seed_words;
 use crate::schedule::Point;
