@@ -52,7 +52,7 @@ impl Tensors {
         for (name, tensor) in files::tensors(path, bytes)? {
             if self.tensors.contains_key(&name) {
                 let name = short(&name, 80);
-                return Err(Error::format(path, format!("holds `{name}`, which an earlier shard holds too")));
+                return Err(Error::format(path, format!("holds `{name}`, which an earlier part holds too")));
             }
             self.tensors.insert(name, (path.to_owned(), tensor));
         }

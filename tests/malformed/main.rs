@@ -1,6 +1,7 @@
 //! Bad input: one clear error that says what, where and what was expected; never a panic, never a partial file.
 
 mod config;
+mod parts;
 mod tokenizer;
 mod weights;
 

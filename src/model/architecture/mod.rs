@@ -65,7 +65,7 @@ fn detect(path: &Path, text: &str) -> Result<&'static Architecture> {
     let Named { format, model_type } = json::parse(path, text, "a configuration of a model")?;
     let said = format.map(|name| (Key::Format, name)).or(model_type.map(|name| (Key::ModelType, name)));
     let Some((key, name)) = said else {
-        return Err(Error::format(path, format!("does not say of which model it is, expected {}", known())));
+        return Err(Error::format(path, format!("does not say of which format it is, expected {}", known())));
     };
     KNOWN.iter().find(|known| known.key == key && name == known.name).ok_or_else(|| {
         let name = short(&name.to_string(), 80);
