@@ -64,7 +64,7 @@ pub enum Error {
         reason: String,
     },
     /// Something exceeds a limit of the device.
-    #[error("{what} needs {needed}, the limit of {device} is {limit}{hint}")]
+    #[error("{what} needs {needed}, the limit of {device} is {limit} {unit}{}", fitting(*fits))]
     Limit {
         /// What is too large.
         what: String,
@@ -74,8 +74,10 @@ pub enum Error {
         limit: u64,
         /// The device.
         device: String,
-        /// What would fit, or nothing.
-        hint: String,
+        /// What the two numbers count.
+        unit: &'static str,
+        /// The largest length of a text that fits, in tokens, where that would help; 0 where none fits.
+        fits: Option<usize>,
     },
     /// An op has no code for a device.
     #[error("{op} does not run on {device}: it has no code for it")]
@@ -159,6 +161,10 @@ pub enum Error {
 
 fn size(bytes: u64) -> String {
     if bytes > 0 { format!("{bytes} bytes") } else { "more than there is".to_owned() }
+}
+
+fn fitting(length: Option<usize>) -> String {
+    length.map_or_else(String::new, |length| format!("; the largest length that fits is {length}"))
 }
 
 fn named(op: &Option<(usize, &'static str)>) -> String {

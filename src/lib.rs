@@ -44,6 +44,8 @@
 
 mod device;
 mod error;
+pub mod eval;
+pub mod files;
 pub mod gpu;
 pub mod graph;
 mod host;

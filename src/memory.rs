@@ -7,7 +7,6 @@
 
 use std::cell::Cell;
 use std::io::{self, ErrorKind};
-use std::path::Path;
 
 use crate::{Error, Result};
 
@@ -126,7 +125,8 @@ pub fn room(what: &str, bytes: u64) -> Result<()> {
 ///
 /// # Errors
 /// Where it cannot be read or there is no memory for it.
-pub fn read(path: &Path) -> Result<Vec<u8>> {
+#[cfg(not(target_family = "wasm"))]
+pub fn read(path: &std::path::Path) -> Result<Vec<u8>> {
     asking(|| std::fs::read(path)).map_err(|source| match source.kind() {
         ErrorKind::OutOfMemory => {
             let bytes = std::fs::metadata(path).map_or(0, |metadata| metadata.len());

@@ -76,9 +76,8 @@ fn what_no_binding_holds_is_refused_with_the_length_that_fits() {
     let model = Model::load(SHIPPED, &device).unwrap();
     let batch = |length, count| model.session(SessionOptions { length, ..Default::default() }).unwrap().prepare(count);
     let error = batch(131_072, 8).unwrap_err();
-    let Error::Limit { needed, limit, hint, .. } = &error else { panic!("{error:?}") };
+    let Error::Limit { needed, limit, fits: Some(fits), .. } = error else { panic!("{error:?}") };
     assert!(needed > limit);
-    let fits: usize = hint.rsplit(' ').next().unwrap().parse().unwrap();
     assert!((1024..131_072).contains(&fits), "{error}");
     assert!(matches!(batch(fits + 1, 8), Err(Error::Limit { .. })), "one more does not fit");
 }

@@ -7,7 +7,8 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use approx::assert_relative_eq;
-use drdiff::model::{Corpus, InfillOptions, Likelihood, LikelihoodOptions, read_tensors, write_tensors};
+use drdiff::eval::{Corpus, InfillOptions, Likelihood, LikelihoodOptions};
+use drdiff::files::{read_tensors, write_tensors};
 use drdiff::{Device, Error, Model, Sampler, Tensor};
 use tempfile::TempDir;
 

@@ -7,18 +7,18 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Mutex, PoisonError};
 
+use drdiff::eval::{Corpus, InfillOptions, LikelihoodOptions, Statistics};
+use drdiff::files::{read_tensors, write_tensors};
 use drdiff::graph::Call;
 use drdiff::memory::is_refusable;
-use drdiff::model::{
-    Config, Corpus, InfillOptions, LikelihoodOptions, Request, Session, Statistics, Vocabulary, Weights, read_tensors,
-    write_tensors,
-};
+use drdiff::model::{Config, DenoiseInput, Request, Session, Vocabulary, Weights, denoise};
 use drdiff::op::{Arguments, Entry};
 use drdiff::ops::REGISTRY;
 use drdiff::{Device, Error, Model, Result, Sampler, SessionOptions, Tensor};
 use drdiff_check::{Case, Gen, cases, run_case};
 
 const TINY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/tiny");
+const LANGFLOW: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/langflow-tiny");
 
 #[global_allocator]
 static FAULTY: Faulty = Faulty;
@@ -197,6 +197,50 @@ fn a_model_is_read_and_a_file_written() {
     assert!(refused >= 3, "the file and two tensors, not {refused}");
     read.sort_by(|a, b| b.0.cmp(&a.0));
     assert_eq!(read, all);
+}
+
+#[test]
+fn a_model_of_another_format_is_read() {
+    let _alone = alone();
+    let folder = Path::new(LANGFLOW);
+    let config = Config::read(&folder.join("config.json")).unwrap();
+    let (_, refused) = each_refused(8 << 10, || Weights::read(folder, &mut config.clone()));
+    assert!(refused > 25, "each of its tensors, and what is made of them, not {refused}");
+}
+
+#[test]
+fn a_model_of_bytes() {
+    let _alone = alone();
+    let read = |name: &str| std::fs::read(Path::new(TINY).join(name)).unwrap();
+    let (config, tensors) = (read("config.json"), read("model.safetensors"));
+    let (model, refused) = each_refused(8 << 10, || Model::from_parts(&config, None, [&tensors], &Device::Cpu));
+    assert!(refused >= 4, "{refused}");
+    assert_eq!(model.weights().named(), tiny(Device::Cpu).weights().named());
+}
+
+#[test]
+fn a_model_on_tensors() {
+    let _alone = alone();
+    for (folder, positions) in [(TINY, 400), (LANGFLOW, 48)] {
+        let folder = Path::new(folder);
+        let mut config = Config::read(&folder.join("config.json")).unwrap();
+        let weights = Weights::read(folder, &mut config).unwrap();
+        let (batch, dim) = (3, config.embedding_dim);
+        let wave = |i: usize| ((i * 37 % 101) as f32 / 50.0) - 1.0;
+        let z = Tensor::f32([batch, positions, dim], (0..batch * positions * dim).map(wave).collect()).unwrap();
+        let gamma = Tensor::f32([batch], vec![1.0, 0.0, -1.0]).unwrap();
+        for input in [
+            DenoiseInput { z: z.clone(), last: Some(z.clone()), gamma: Some(gamma) },
+            DenoiseInput { z, last: None, gamma: None },
+        ] {
+            let sampler = Sampler { steps: 2, ..Sampler::default() };
+            let run = || denoise((&config, &weights), &input, &sampler, &Device::Cpu);
+            let expected = run().unwrap();
+            let (denoised, refused) = each_refused(16 << 10, run);
+            assert_eq!(denoised, expected);
+            assert!(refused > 40, "{refused}");
+        }
+    }
 }
 
 /// The case of an op with the most bytes of inputs and outputs, and these; none beyond a MiB, which would take long.

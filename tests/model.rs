@@ -5,9 +5,11 @@ mod common;
 use std::ops::ControlFlow;
 
 use approx::assert_relative_eq;
+use drdiff::eval::{Corpus, LikelihoodOptions};
+use drdiff::files::{tensors, write_tensors};
 use drdiff::gpu::Capabilities;
 use drdiff::graph::{Executor, ExecutorOptions, Plan};
-use drdiff::model::{Denoiser, DenoiserShape, Generated, Progress, Request, Sharpening, step_rows, tensors};
+use drdiff::model::{Denoiser, DenoiserShape, Generated, Progress, Request, Sharpening, step_rows};
 use drdiff::ops::StepRow;
 use drdiff::{Device, Error, Method, Model, Prompt, Sampler, SessionOptions, Tensor};
 use drdiff_check::{first_difference, nmse};
@@ -472,4 +474,98 @@ fn long_texts_are_planned_in_linear_memory() {
     };
     let (short, long) = (plan(16_384), plan(131_072));
     assert!(long as f64 <= 8.1 * short as f64, "{short} bytes at 16K, {long} at 128K");
+}
+
+/// The state at every step and what came of it, to the bit.
+fn trajectory(model: &Model, prompt: Prompt) -> (Vec<Tensor>, Generated) {
+    let mut session = model.session(SessionOptions { length: 24, ..Default::default() }).unwrap();
+    let sampler = Sampler { steps: 3, seed: 5, temperature: Some(0.8), guidance: 0.5, ..Default::default() };
+    let mut states = Vec::new();
+    let request = Request { prompt, ..Request::default() };
+    let generated = session.generate_batch(&[request], &sampler, |progress| {
+        states.push(progress.state().unwrap());
+        ControlFlow::Continue(())
+    });
+    (states, generated.unwrap().remove(0))
+}
+
+fn bytes(name: &str) -> Vec<u8> {
+    std::fs::read(data("tiny").join(name)).unwrap()
+}
+
+#[test]
+fn a_model_of_bytes_is_the_model_of_files() {
+    let loaded = tiny(&Device::Cpu);
+    let expected = trajectory(&loaded, Prompt::prefix("the"));
+    let whole = bytes("model.safetensors");
+    let mut first = tensors(&data("tiny"), &whole).unwrap();
+    let second = first.split_off(7);
+    let folder = tempfile::tempdir().unwrap();
+    let parts = [second, first].map(|part| {
+        let path = folder.path().join("part");
+        write_tensors(&path, &part).unwrap();
+        std::fs::read(path).unwrap()
+    });
+    let (config, tokenizer) = (bytes("config.json"), bytes("tokenizer.json"));
+    // Borrowed, as a memory map is, and in parts that are there one at a time.
+    let borrowed = Model::from_parts(&config, Some(&tokenizer), [&whole[..]], &Device::Cpu).unwrap();
+    let fetched = Model::from_parts(&config, Some(&tokenizer), parts, &Device::Cpu).unwrap();
+    for model in [borrowed, fetched] {
+        assert_eq!(model.config(), loaded.config());
+        assert_eq!(model.weights().named(), loaded.weights().named());
+        let (states, generated) = trajectory(&model, Prompt::prefix("the"));
+        assert!(states.iter().zip(&expected.0).all(|(a, b)| a.words() == b.words()) && states.len() == 3);
+        assert_eq!(generated, expected.1);
+    }
+}
+
+#[test]
+fn without_a_tokenizer_a_model_takes_and_gives_ids() {
+    let loaded = tiny(&Device::Cpu);
+    let weights = [bytes("model.safetensors")];
+    let model = Model::from_parts(&bytes("config.json"), None, weights, &Device::Cpu).unwrap();
+    assert_eq!(model.vocabulary().eos(), loaded.vocabulary().eos());
+    assert!(loaded.vocabulary().has_tokenizer() && !model.vocabulary().has_tokenizer());
+    let given = || {
+        let mut ids: Vec<_> = loaded.vocabulary().encode("the king").unwrap().into_iter().map(Some).collect();
+        ids.resize(24, None);
+        Prompt::tokens(ids)
+    };
+    let ((states, generated), (want_states, want)) = (trajectory(&model, given()), trajectory(&loaded, given()));
+    assert!(states == want_states && generated.tokens == want.tokens && generated.text.is_empty());
+
+    let lines = ["the king and the queen went into the city", "and the people said unto them"];
+    let read = Corpus::new(&lines.join("\n"), loaded.vocabulary()).unwrap();
+    let parts = [read.tokens(), &[]].map(|tokens| (tokens, (0..tokens.len()).map(|i| read.bytes(i..i + 1))));
+    let parts = parts.map(|(tokens, bytes)| (tokens, bytes.collect::<Vec<_>>()));
+    let documents = parts.each_ref().map(|(tokens, bytes)| (*tokens, bytes.as_slice()));
+    let corpus = Corpus::from_tokens(&documents).unwrap();
+    let score = |model: &Model, corpus: &Corpus| {
+        let options = LikelihoodOptions { length: 16, draws: 1, ..Default::default() };
+        model.likelihood(corpus, &options, |_, _| ControlFlow::Continue(())).unwrap()
+    };
+    assert_eq!(corpus, read);
+    assert_eq!(score(&model, &corpus), score(&loaded, &read));
+    let uneven = Corpus::from_tokens(&[(&[1, 2], &[3])]).unwrap_err();
+    assert!(uneven.to_string().contains("2 tokens with bytes of 1"), "{uneven}");
+
+    let says = |outcome: drdiff::Result<()>| {
+        let error = outcome.unwrap_err();
+        assert!(error.is_usage() && error.to_string().contains("the model is without a tokenizer"), "{error}");
+    };
+    let mut session = model.session(SessionOptions { length: 24, ..Default::default() }).unwrap();
+    let sampler = Sampler { steps: 1, ..Default::default() };
+    says(session.generate(&given(), &sampler, quiet).map(|_| ()));
+    let request = Request { prompt: Prompt::prefix("the"), ..Request::default() };
+    says(session.generate_batch(&[request], &sampler, quiet).map(|_| ()));
+    let mut snapshot = None;
+    let looked = session.generate_batch(&[Request { prompt: given(), ..Request::default() }], &sampler, |progress| {
+        snapshot = Some(progress.snapshot());
+        ControlFlow::Continue(())
+    });
+    assert!(looked.is_ok());
+    says(snapshot.unwrap().map(|_| ()));
+    says(model.vocabulary().encode("the").map(|_| ()));
+    says(model.vocabulary().decode(&[1]).map(|_| ()));
+    says(Corpus::new("the king", model.vocabulary()).map(|_| ()));
 }

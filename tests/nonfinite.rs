@@ -6,9 +6,9 @@ use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use drdiff::model::{
-    Corpus, Denoiser, DenoiserShape, InfillOptions, LikelihoodOptions, Request, read_tensors, write_tensors,
-};
+use drdiff::eval::{Corpus, InfillOptions, LikelihoodOptions};
+use drdiff::files::{read_tensors, write_tensors};
+use drdiff::model::{Denoiser, DenoiserShape, Request};
 use drdiff::{Device, Error, Model, Prompt, Sampler, SessionOptions, Tensor, explain};
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;

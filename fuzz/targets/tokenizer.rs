@@ -4,7 +4,8 @@
 use std::sync::OnceLock;
 
 use arbitrary::{Result, Unstructured};
-use drdiff::model::{Config, Corpus, Vocabulary};
+use drdiff::eval::Corpus;
+use drdiff::model::{Config, Vocabulary};
 use drdiff_fuzz::Folder;
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;

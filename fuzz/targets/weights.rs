@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use arbitrary::{Result, Unstructured};
-use drdiff::model::{Config, Weights, tensors};
+use drdiff::files::tensors;
+use drdiff::model::{Config, Weights};
 use drdiff_fuzz::Folder;
 use drdiff_fuzz::json::text;
 use libfuzzer_sys::fuzz_target;

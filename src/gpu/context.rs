@@ -327,7 +327,8 @@ impl Gpu {
             needed: bytes,
             limit,
             device: self.inner.info.name.clone(),
-            hint: String::new(),
+            unit: "bytes",
+            fits: None,
         })
     }
 

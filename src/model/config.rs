@@ -1,24 +1,27 @@
 //! `config.json`: sizes, schedule, levels and budgets of a model.
 
-use std::path::Path;
-
 use serde::{Deserialize, Serialize};
 
-use super::sharpening::{EMPHASES, TEMPERATURES};
-use super::{Sharpening, json, langflow};
+use super::sharpening::{EMPHASES, Sharpening, TEMPERATURES};
 use crate::ops::attention::MAX_HEAD_DIM;
 use crate::ops::{Experts, Pattern, SegmentMean, norm, rope, time_embedding};
 use crate::schedule::Schedule;
 use crate::{Error, Result};
 
-/// The name and version of the format this library reads.
-pub const FORMAT: &str = "drdiff-1";
+/// Most of whatever a size counts that no op bounds.
+const MAX_SIZE: usize = 1 << 20;
+/// Widths of place features that are accepted.
+const PLACE_DIMS: std::ops::RangeInclusive<usize> = 2..=64;
+/// Most anchors of a level.
+const MAX_ANCHORS: usize = 4096;
+/// Most text positions of a level.
+const MAX_LENGTH: usize = 1 << 24;
 
 /// A model's `config.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// `drdiff-1`.
+    /// What the architecture is called in files: `drdiff-1`, or `LangFlow`.
     pub format: String,
     /// Tokens, V.
     pub vocab_size: usize,
@@ -63,9 +66,43 @@ pub struct Config {
     /// The largest gamma at which sampling sharpens; at every one where absent.
     #[serde(default)]
     pub sharpen_below: Option<f64>,
-    /// Of a LangFlow checkpoint, what it switches on.
+    /// What the architecture fixes.
     #[serde(skip)]
-    pub langflow: Option<langflow::Options>,
+    pub conventions: Conventions,
+}
+
+/// What follows from a model's architecture, and is not in a `config.json` of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Conventions {
+    /// The network was trained with given text in its input.
+    pub given_text: bool,
+    /// The network has anchors, and reads the place of each row.
+    pub anchors: bool,
+    /// The exact Bayes term of the noisy state is added to the logits.
+    pub bayes_term: bool,
+    /// The last prediction is an input of the network.
+    pub self_conditioning: bool,
+    /// Rows of the embedding are scaled to the norm sqrt(De) when they are read, whatever the file holds.
+    pub normalized_embedding: bool,
+    /// Tokens that may end a text, the first that the tokenizer has; where there are none, `eos_token` does.
+    pub end_tokens: &'static [&'static str],
+    /// Texts go on past an end: the model writes several, one after another, and special tokens say nothing.
+    pub continues: bool,
+}
+
+impl Default for Conventions {
+    /// Those of our own architecture.
+    fn default() -> Self {
+        Self {
+            given_text: true,
+            anchors: true,
+            bayes_term: true,
+            self_conditioning: true,
+            normalized_embedding: false,
+            end_tokens: &[],
+            continues: false,
+        }
+    }
 }
 
 fn unchanged() -> f32 {
@@ -159,44 +196,9 @@ pub struct BudgetConfig {
 }
 
 impl Config {
-    /// Reads and checks a `config.json`.
-    ///
-    /// # Errors
-    /// Where it cannot be read, is no such JSON, or contradicts itself.
-    pub fn read(path: &Path) -> Result<Self> {
-        let config = Self::parse(path, &json::text(path)?)?;
-        match config.contradiction() {
-            None => Ok(config),
-            Some(problem) => Err(Error::format(path, problem)),
-        }
-    }
-
-    /// The configuration that a file's text stands for, by the format it names.
-    fn parse(path: &Path, text: &str) -> Result<Self> {
-        #[derive(Deserialize)]
-        struct Named {
-            format: Option<serde_json::Value>,
-            model_type: Option<serde_json::Value>,
-        }
-        let named: Named = json::parse(path, text, "a configuration of a model")?;
-        match (named.format, named.model_type) {
-            (None, Some(model)) if model == langflow::FORMAT => langflow::config(path, text),
-            (None, Some(other)) => {
-                let problem = format!("is of `model_type` {other}, expected `{}`", langflow::FORMAT);
-                Err(Error::format(path, problem))
-            }
-            _ => json::parse(path, text, "a configuration of a drdiff model"),
-        }
-    }
-
     /// Whether the network was trained with given text in its input; if not, what it writes may not follow from a prompt.
     pub fn trained_for_prompts(&self) -> bool {
-        self.langflow.is_none()
-    }
-
-    /// Whether the exact Bayes term of the noisy state is part of the logits.
-    pub(super) fn has_bayes_term(&self) -> bool {
-        self.langflow.is_none_or(|options| options.bayes_term)
+        self.conventions.given_text
     }
 
     /// Channels of a head.
@@ -260,7 +262,8 @@ impl Config {
         })
     }
 
-    fn contradiction(&self) -> Option<String> {
+    /// What is wrong with it, if anything.
+    pub(super) fn contradiction(&self) -> Option<String> {
         let sizes = [
             ("vocab_size", self.vocab_size),
             ("embedding_dim", self.embedding_dim),
@@ -269,12 +272,8 @@ impl Config {
             ("layers", self.layers),
             ("top_k", self.top_k),
         ];
-        let own = self.langflow.is_none();
-        if own && self.format != FORMAT {
-            return Some(format!("`format` is `{}`, expected `{FORMAT}`", self.format));
-        }
-        if let Some((name, size)) = sizes.iter().find(|(_, size)| *size == 0 || *size > 1 << 20) {
-            return Some(format!("`{name}` is {size}, expected 1 to {}", 1 << 20));
+        if let Some((name, size)) = sizes.iter().find(|(_, size)| *size == 0 || *size > MAX_SIZE) {
+            return Some(format!("`{name}` is {size}, expected 1 to {MAX_SIZE}"));
         }
         if !TEMPERATURES.contains(&self.temperature) {
             return Some(format!("`temperature` is {}, expected 0.1 to 10", self.temperature));
@@ -287,11 +286,13 @@ impl Config {
             let expected = format!("expected whole heads of at most {MAX_HEAD_DIM} channels");
             return Some(format!("`model_dim` {d} and `heads` {h}: {expected}"));
         }
-        if own && !((2..=64).contains(&self.place_dim) && self.place_dim.is_multiple_of(2)) {
-            return Some(format!("`place_dim` is {}, expected an even number from 2 to 64", self.place_dim));
+        let fits = PLACE_DIMS.contains(&self.place_dim) && self.place_dim.is_multiple_of(2);
+        if self.conventions.anchors && !fits {
+            let (least, most) = (PLACE_DIMS.start(), PLACE_DIMS.end());
+            return Some(format!("`place_dim` is {}, expected an even number from {least} to {most}", self.place_dim));
         }
-        if self.expert_widths.iter().any(|&width| width > 1 << 20) {
-            return Some(format!("`expert_widths` must be at most {}", 1 << 20));
+        if self.expert_widths.iter().any(|&width| width as usize > MAX_SIZE) {
+            return Some(format!("`expert_widths` must be at most {MAX_SIZE}"));
         }
         if self.eos_token as usize >= self.vocab_size {
             return Some(format!("`eos_token` is {}, outside the {} tokens", self.eos_token, self.vocab_size));
@@ -346,9 +347,11 @@ impl Config {
             return Some("`levels` must be there, `max_length` rising".to_owned());
         }
         for (index, level) in self.levels.iter().enumerate() {
-            let fewest = usize::from(self.langflow.is_none());
-            if !(fewest..=4096).contains(&level.anchors) || level.max_length > 1 << 24 {
-                return Some(format!("level {index} must have 1 to 4096 anchors and at most {} positions", 1 << 24));
+            let fewest = usize::from(self.conventions.anchors);
+            if !(fewest..=MAX_ANCHORS).contains(&level.anchors) || level.max_length > MAX_LENGTH {
+                return Some(format!(
+                    "level {index} must have {fewest} to {MAX_ANCHORS} anchors and at most {MAX_LENGTH} positions"
+                ));
             }
             let positions = level.anchors + level.max_length;
             let segments = |()| match level.anchors {

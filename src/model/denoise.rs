@@ -1,12 +1,20 @@
 //! A whole model on tensors: no tokenizer, no prompt, no sharpening.
 
+use super::config::Config;
+use super::denoiser::Denoiser;
+use super::network::DenoiserShape;
+use super::sampler::Sampler;
 use super::schedule::{evaluation, step_rows};
 use super::session::{Built, Run};
+use super::sharpening::Sharpening;
 use super::state::Sequence;
-use super::{Config, Denoiser, DenoiserShape, Sampler, Sharpening, Weights};
+use super::weights::Weights;
 use crate::graph::{Executor, Value};
 use crate::ops::StepRow;
-use crate::{Desc, Device, Error, Result, Tensor};
+use crate::{DType, Desc, Device, Error, Result, Tensor, memory};
+
+/// What memory of the host is called where it is refused.
+const WHAT: &str = "the tensors of a denoiser";
 
 /// What is denoised.
 #[derive(Clone, Debug)]
@@ -64,21 +72,46 @@ pub fn denoise(
     // A graph has one gamma, so each sequence is a run of its own.
     let mut run = Denoising::new(config, weights, (1, false), [1, positions], device)?;
     let size = positions * config.embedding_dim;
-    let mut parts = Vec::with_capacity(batch);
+    let mut all = Joined::new(batch, [positions, config.embedding_dim])?;
     for (b, &gamma) in gamma.as_f32().unwrap_or(&[]).iter().enumerate() {
-        let of = |tensor: &Tensor| tensor.words()[b * size..][..size].to_vec();
-        let last = input.last.as_ref().map(of).unwrap_or_default();
-        run.start((config, weights), &of(&input.z), &last, sampler.seed)?;
+        let own = b * size..(b + 1) * size;
+        let last = input.last.as_ref().map_or(&[][..], |last| &last.words()[own.clone()]);
+        run.start((config, weights), &input.z.words()[own], last, sampler.seed)?;
         run.step(&StepRow { evaluation: 1.0, ..evaluation(f64::from(gamma)) })?;
-        parts.push(run.result(false)?);
+        all.add(&run.result(false)?);
     }
-    let join = |part: fn(&Denoised) -> &Tensor| {
-        let words = parts.iter().flat_map(|one| part(one).words()).copied().collect();
-        let shape = parts.first().map_or(Vec::new(), |one| part(one).desc().shape.clone());
-        let shape: Vec<usize> = [batch].into_iter().chain(shape.into_iter().skip(1)).collect();
-        Tensor::from_words(Desc { dtype: part(&parts[0]).desc().dtype, shape }, words)
-    };
-    Ok(Denoised { x0: join(|one| &one.x0), entropy: join(|one| &one.entropy), token: join(|one| &one.token), z: None })
+    Ok(all.finish())
+}
+
+/// Results of several sequences, put together.
+struct Joined {
+    x0: Vec<u32>,
+    entropy: Vec<u32>,
+    token: Vec<u32>,
+    shape: [usize; 3],
+}
+
+impl Joined {
+    fn new(batch: usize, [positions, dim]: [usize; 2]) -> Result<Self> {
+        let empty = |width| memory::empty(WHAT, batch * positions * width);
+        Ok(Self { x0: empty(dim)?, entropy: empty(1)?, token: empty(1)?, shape: [batch, positions, dim] })
+    }
+
+    fn add(&mut self, one: &Denoised) {
+        let parts = [(&mut self.x0, &one.x0), (&mut self.entropy, &one.entropy), (&mut self.token, &one.token)];
+        parts.into_iter().for_each(|(all, part)| all.extend_from_slice(part.words()));
+    }
+
+    fn finish(self) -> Denoised {
+        let Self { x0, entropy, token, shape } = self;
+        let tensor = |dtype, shape: &[usize], words| Tensor::from_words(Desc { dtype, shape: shape.to_vec() }, words);
+        Denoised {
+            x0: tensor(DType::F32, &shape, x0),
+            entropy: tensor(DType::F32, &shape[..2], entropy),
+            token: tensor(DType::U32, &shape[..2], token),
+            z: None,
+        }
+    }
 }
 
 /// B and N.
@@ -131,9 +164,12 @@ impl Denoising {
     fn start(&mut self, (config, weights): (&Config, &Weights), z: &[u32], last: &[u32], seed: u64) -> Result<()> {
         let Built { executor, handles, shape, .. } = &mut self.0;
         let positions = shape.positions;
-        handles.write_layout(executor, shape, config, &vec![positions; shape.batch], 0.0)?;
-        let free = Sequence { prompt: vec![None; positions], seed };
-        handles.write_start(executor, shape, (config, weights), &vec![free; shape.batch])?;
+        handles.write_layout(executor, shape, config, &memory::filled(WHAT, shape.batch, positions)?, 0.0)?;
+        let mut free = memory::empty(WHAT, shape.batch)?;
+        for _ in 0..shape.batch {
+            free.push(Sequence { prompt: memory::filled(WHAT, positions, None)?, seed });
+        }
+        handles.write_start(executor, shape, (config, weights), &free)?;
         self.put(self.0.handles.z, z)?;
         if !last.is_empty() {
             self.put(self.0.handles.x0, last)?;
@@ -146,10 +182,11 @@ impl Denoising {
         let desc = self.0.executor.graph().desc(value).clone();
         let skip = self.0.shape.level.anchors * desc.last();
         let row = desc.len() / self.0.shape.batch;
-        let words =
-            text.chunks_exact(row - skip).flat_map(|text| std::iter::repeat_n(0, skip).chain(text.iter().copied()));
-        let tensor = Tensor::from_words(desc, words.collect());
-        self.0.executor.write(value, &tensor)
+        let mut words = memory::zeroed(WHAT, desc.len())?;
+        for (rows, text) in words.chunks_exact_mut(row).zip(text.chunks_exact(row - skip)) {
+            rows[skip..].copy_from_slice(text);
+        }
+        self.0.executor.write(value, &Tensor::from_words(desc, words))
     }
 
     fn step(&mut self, row: &StepRow) -> Result<()> {
@@ -161,20 +198,24 @@ impl Denoising {
     fn result(&self, with_state: bool) -> Result<Denoised> {
         let handles = &self.0.handles;
         let all = self.0.results([handles.x0, handles.difficulty, handles.token, handles.z])?;
-        let [x0, entropy, token, z] = all.map(|tensor| self.text(&tensor));
-        Ok(Denoised { x0, entropy, token, z: with_state.then_some(z) })
+        let [x0, entropy, token, z] = &all;
+        let z = if with_state { Some(self.text(z)?) } else { None };
+        Ok(Denoised { x0: self.text(x0)?, entropy: self.text(entropy)?, token: self.text(token)?, z })
     }
 
     /// The text rows of `[B, R, ..]`.
-    fn text(&self, tensor: &Tensor) -> Tensor {
+    fn text(&self, tensor: &Tensor) -> Result<Tensor> {
         let shape = &self.0.shape;
         let (batch, rows, anchors) = (shape.batch, shape.rows(), shape.level.anchors);
         let width = tensor.words().len() / (batch * rows);
-        let words = tensor.words().chunks_exact(rows * width).flat_map(|rows| &rows[anchors * width..]).copied();
+        let mut words = memory::empty(WHAT, batch * shape.positions * width)?;
+        for rows in tensor.words().chunks_exact(rows * width) {
+            words.extend_from_slice(&rows[anchors * width..]);
+        }
         let mut shape = vec![batch, shape.positions];
         if width > 1 || tensor.desc().shape.len() > 2 {
             shape.push(width);
         }
-        Tensor::from_words(Desc { dtype: tensor.desc().dtype, shape }, words.collect())
+        Ok(Tensor::from_words(Desc { dtype: tensor.desc().dtype, shape }, words))
     }
 }

@@ -1,40 +1,43 @@
-//! The model: configuration, weights, the denoiser as a graph, sampling, and what measures a model and its texts.
+//! Generation: a model's configuration and weights, the denoiser as a graph, and sampling.
 
+mod architecture;
 mod config;
-mod corpus;
 mod denoise;
 mod denoiser;
-mod files;
-mod infill;
-mod json;
-mod langflow;
-mod likelihood;
+#[cfg(not(target_family = "wasm"))]
+mod folder;
+mod load;
+mod network;
 mod sampler;
 mod schedule;
 mod session;
 mod sharpening;
 mod state;
-mod statistics;
 mod text;
+#[cfg(feature = "tokenizer")]
+mod tokenizer;
+#[cfg(not(feature = "tokenizer"))]
+#[path = "tokenizer_absent.rs"]
+mod tokenizer;
+#[cfg(feature = "tokenizer")]
 mod tokenizer_file;
 mod weights;
 
-pub use config::{BudgetConfig, Config, FORMAT, Level, PatternName};
-pub use corpus::Corpus;
+pub use architecture::FORMAT;
+pub use config::{BudgetConfig, Config, Conventions, Level, PatternName};
 pub use denoise::{DenoiseInput, Denoised, denoise};
-pub use denoiser::{Denoiser, DenoiserShape, Handles};
-pub use files::{read_text, write_whole, write_with};
-pub use infill::{Infill, InfillOptions};
-pub use likelihood::{Estimate, GammaBin, Likelihood, LikelihoodOptions};
+pub use denoiser::{Denoiser, Handles};
+pub use network::DenoiserShape;
 pub use sampler::{Method, Prompt, Sampler};
+pub(crate) use schedule::evaluation;
 pub use schedule::{step_rows, times};
+pub(crate) use session::{Built, Run};
 pub use session::{Generated, Generation, Progress, Request, Session, SessionOptions};
 pub use sharpening::Sharpening;
-pub use statistics::{Statistics, cut_alike};
+pub(crate) use state::Sequence;
 pub use text::Vocabulary;
-pub use weights::{Weights, read_tensors, tensors, write_tensors};
+pub use weights::Weights;
 
-use std::path::Path;
 use std::sync::Arc;
 
 use crate::{Device, Result};
@@ -52,19 +55,6 @@ struct Inner {
 }
 
 impl Model {
-    /// Reads a model directory: `config.json`, `tokenizer.json` and `model.safetensors` (or its shards and their index).
-    ///
-    /// # Errors
-    /// Where a file is missing or damaged, or they contradict each other.
-    pub fn load(folder: impl AsRef<Path>, device: &Device) -> Result<Self> {
-        let folder = folder.as_ref();
-        let mut config = Config::read(&folder.join("config.json"))?;
-        let vocabulary = Vocabulary::read(&folder.join("tokenizer.json"), &config)?;
-        let weights = Weights::read(folder, &mut config)?;
-        config.eos_token = vocabulary.eos();
-        Ok(Self(Arc::new(Inner { config, vocabulary, weights, device: device.clone() })))
-    }
-
     /// A session on the model's device.
     ///
     /// # Errors
@@ -91,5 +81,15 @@ impl Model {
     /// Where it runs.
     pub fn device(&self) -> &Device {
         &self.0.device
+    }
+}
+
+impl Denoiser {
+    /// Builds the graph of a model; nothing is allocated.
+    ///
+    /// # Errors
+    /// Where the shape exceeds what an op can index.
+    pub fn new(model: &Model, shape: &DenoiserShape) -> Result<Self> {
+        Self::with(model.config(), model.weights(), shape)
     }
 }

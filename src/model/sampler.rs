@@ -1,6 +1,8 @@
 //! How a text is sampled, and from what it starts.
 
-use super::{Config, Sharpening, Vocabulary};
+use super::config::Config;
+use super::sharpening::Sharpening;
+use super::text::Vocabulary;
 use crate::{Error, Result, memory};
 
 /// The solver.

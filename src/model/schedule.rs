@@ -1,6 +1,7 @@
 //! The rows of a run: time, noise and coefficients of every step.
 
-use super::{Config, Method, Sampler};
+use super::config::Config;
+use super::sampler::{Method, Sampler};
 use crate::ops::StepRow;
 use crate::schedule::{Point, ancestral, multistep};
 
@@ -10,7 +11,7 @@ pub fn times(steps: usize) -> Vec<f64> {
 }
 
 /// The row of an evaluation at `gamma` without an update.
-pub(super) fn evaluation(gamma: f64) -> StepRow {
+pub(crate) fn evaluation(gamma: f64) -> StepRow {
     let Point { alpha, sigma } = Point::at(gamma);
     StepRow {
         gamma: gamma as f32,

@@ -3,8 +3,12 @@
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
 
+use super::Model;
+use super::denoiser::{Denoiser, Handles};
+use super::network::DenoiserShape;
+use super::sampler::{Prompt, Sampler};
+use super::schedule::step_rows;
 use super::state::Sequence;
-use super::{Denoiser, DenoiserShape, Handles, Model, Prompt, Sampler, step_rows};
 #[cfg(not(target_family = "wasm"))]
 use crate::gpu::block_on;
 use crate::gpu::{Signal, give_way};
@@ -42,7 +46,7 @@ pub struct Request {
 /// A finished text.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Generated {
-    /// The text, prompt included, up to its end.
+    /// The text, prompt included, up to its end; empty where the model has no tokenizer.
     pub text: String,
     /// The token at every position.
     pub tokens: Vec<u32>,
@@ -64,7 +68,7 @@ pub struct Session {
 }
 
 #[derive(Debug)]
-pub(super) struct Built {
+pub(crate) struct Built {
     pub shape: DenoiserShape,
     pub handles: Handles,
     pub executor: Executor,
@@ -73,7 +77,7 @@ pub(super) struct Built {
 
 /// What an error of a run tells of it.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Run {
+pub(crate) struct Run {
     pub steps: usize,
     /// Of all sequences, anchors included, padding not.
     pub positions: usize,
@@ -165,7 +169,7 @@ impl Progress<'_> {
     /// The texts as they stand.
     ///
     /// # Errors
-    /// Where a prediction was not finite, or the device was lost.
+    /// Where the model has no tokenizer, a prediction was not finite, or the device was lost.
     #[cfg(not(target_family = "wasm"))]
     pub fn snapshot(&self) -> Result<Vec<String>> {
         block_on(self.snapshot_async())
@@ -174,8 +178,9 @@ impl Progress<'_> {
     /// The texts as they stand.
     ///
     /// # Errors
-    /// Where a prediction was not finite, or the device was lost.
+    /// Where the model has no tokenizer, a prediction was not finite, or the device was lost.
     pub async fn snapshot_async(&self) -> Result<Vec<String>> {
+        self.model.vocabulary().tokenizer()?;
         let generated = texts(self.model, self.built, self.sequences).await?;
         Ok(generated.into_iter().map(|generated| generated.text).collect())
     }
@@ -346,7 +351,7 @@ impl Session {
     /// Samples one text. `progress` is called at each step, and may ask to stop.
     ///
     /// # Errors
-    /// Where prompt or settings are outside what is accepted, the text does not fit the device, a prediction was not
+    /// Where prompt or settings are outside what is accepted, the model has no tokenizer, the text does not fit the device, a prediction was not
     /// finite ([`Error::NotFinite`]; on a GPU that is seen where results are read), `progress` asked to stop, or the
     /// device failed.
     #[cfg(not(target_family = "wasm"))]
@@ -369,6 +374,7 @@ impl Session {
         sampler: &Sampler,
         progress: impl AsyncFnMut(&Progress<'_>) -> ControlFlow<()>,
     ) -> Result<String> {
+        self.model.vocabulary().tokenizer()?;
         memory::room("the prompt", prompt.bytes())?;
         let request = Request { prompt: prompt.clone(), ..Request::default() };
         let mut all = self.generate_batch_async(&[request], sampler, progress).await?;
@@ -493,7 +499,7 @@ impl Session {
     }
 
     #[cfg(not(target_family = "wasm"))]
-    pub(super) fn build(&mut self, shape: DenoiserShape) -> Result<&mut Built> {
+    pub(crate) fn build(&mut self, shape: DenoiserShape) -> Result<&mut Built> {
         block_on(self.build_async(shape))
     }
 
@@ -537,7 +543,8 @@ impl Session {
             needed,
             limit,
             device: gpu.info().name.clone(),
-            hint: format!(" bytes a binding; the largest length that fits is {low}"),
+            unit: "bytes a binding",
+            fits: Some(low),
         })
     }
 }
@@ -550,7 +557,10 @@ async fn texts(model: &Model, built: &Built, sequences: &[Sequence]) -> Result<V
         let predicted = &tokens[b * rows + anchors..][..sequence.prompt.len()];
         let tokens = sequence.prompt.iter().zip(predicted).map(|(given, &token)| given.unwrap_or(token));
         let tokens = memory::collected("a text", tokens)?;
-        let text = model.vocabulary().finish(&tokens, &sequence.prompt)?;
+        let text = match model.vocabulary().has_tokenizer() {
+            true => model.vocabulary().finish(&tokens, &sequence.prompt)?,
+            false => String::new(),
+        };
         Ok(Generated { text, tokens, seed: sequence.seed })
     });
     all.collect()

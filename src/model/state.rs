@@ -1,6 +1,9 @@
 //! What the host writes ahead of a run: where each row stands, the prompt, and the noisy start.
 
-use super::{Config, DenoiserShape, Handles, Weights};
+use super::config::Config;
+use super::denoiser::Handles;
+use super::network::DenoiserShape;
+use super::weights::Weights;
 use crate::graph::{Executor, Value};
 use crate::host::philox;
 use crate::ops::FiniteCheck;
@@ -9,7 +12,7 @@ use crate::{Data, Result, Tensor, memory};
 
 /// One sequence of a batch.
 #[derive(Clone, Debug)]
-pub(super) struct Sequence {
+pub(crate) struct Sequence {
     /// The given id at each position of the text.
     pub prompt: Vec<Option<u32>>,
     pub seed: u64,
@@ -63,15 +66,16 @@ impl Handles {
         }
         let rope = crate::ops::rope_table(anchors, shape.positions, config.rotary_dim, config.rope_base)?;
         let bias = config.expert_costs().iter().map(|cost| (cost * lambda) as f32).collect();
+        let counts = memory::collected(START, lengths.iter().map(|&text| (anchors + text) as u32))?;
         executor.write(self.rope, &rope)?;
         put(executor, self.place, Data::F32(place))?;
-        put(executor, self.lengths, Data::U32(lengths.iter().map(|&text| (anchors + text) as u32).collect()))?;
+        put(executor, self.lengths, Data::U32(counts))?;
         put(executor, self.globals, Data::U32((0..anchors as u32).collect()))?;
         put(executor, self.cost_bias, Data::F32(bias))
     }
 
     /// Writes the start of a run: noise around m, the prompt's embeddings, zero anchors, no history.
-    pub(super) fn write_start(
+    pub(crate) fn write_start(
         &self,
         executor: &mut Executor,
         shape: &DenoiserShape,
@@ -109,7 +113,7 @@ impl Handles {
         }
         let info = flag.iter().zip(&segment).map(|(flag, segment)| flag + 4 * segment);
         let info = memory::collected(START, info)?;
-        let seeds = sequences.iter().flat_map(|sequence| seed_words(sequence.seed)).collect();
+        let seeds = memory::collected(START, sequences.iter().flat_map(|sequence| seed_words(sequence.seed)))?;
         put(executor, self.history, Data::F32(memory::zeroed(START, z.len())?))?;
         self.write_unconditioned(executor, shape, config, z)?;
         put(executor, self.flag, Data::U32(flag))?;
@@ -118,7 +122,7 @@ impl Handles {
     }
 
     /// Writes z with nothing to condition on: no prediction, every row as hard as can be, and nothing to report.
-    pub(super) fn write_unconditioned(
+    pub(crate) fn write_unconditioned(
         &self,
         executor: &mut Executor,
         shape: &DenoiserShape,
@@ -133,7 +137,7 @@ impl Handles {
     }
 
     /// Makes the update leave every row of z as it is; what the network sees of the rows stays.
-    pub(super) fn write_held(&self, executor: &mut Executor, shape: &DenoiserShape) -> Result<()> {
+    pub(crate) fn write_held(&self, executor: &mut Executor, shape: &DenoiserShape) -> Result<()> {
         put(executor, self.info, Data::U32(memory::filled(START, shape.batch * shape.rows(), CLEAN)?))
     }
 }

@@ -4,26 +4,22 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::files::utf8;
-use super::json;
 use crate::error::short;
+use crate::files::json;
 use crate::{Error, Result};
 
-/// The text of the file, and what it says.
+/// What the file says.
 pub(super) struct TokenizerFile {
-    pub text: String,
     value: Value,
 }
 
 impl TokenizerFile {
-    /// The file of these bytes, without what the library would panic at.
+    /// The file of this text, without what the library would panic at.
     ///
     /// # Errors
-    /// Where they are not strict JSON, or cannot be used.
-    pub fn new(path: &Path, bytes: Vec<u8>) -> Result<Self> {
-        let text = utf8(path, bytes)?;
-        let value: Value = json::parse(path, &text, "a tokenizer")?;
-        let file = Self { text, value };
+    /// Where it is not strict JSON, or cannot be used.
+    pub fn new(path: &Path, text: &str) -> Result<Self> {
+        let file = Self { value: json::parse(path, text, "a tokenizer")? };
         match file.unusable() {
             None => Ok(file),
             Some(problem) => Err(Error::format(path, problem)),

@@ -131,7 +131,8 @@ impl Choice {
                     needed: u64::from(most),
                     limit: u64::from(MAX_GROUPS),
                     device: device.to_owned(),
-                    hint: String::new(),
+                    unit: "groups",
+                    fits: None,
                 });
             }
         }

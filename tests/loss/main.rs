@@ -6,9 +6,9 @@ use std::ops::ControlFlow;
 use std::sync::LazyLock;
 use std::time::Instant;
 
+use drdiff::eval::{Corpus, LikelihoodOptions};
 use drdiff::gpu::BorrowOptions;
 use drdiff::graph::RecordedOp;
-use drdiff::model::{Corpus, LikelihoodOptions};
 use drdiff::ops::{Linear, REGISTRY};
 use drdiff::{Desc, Error, Gpu, Model, Prompt, Result, Sampler, SessionOptions};
 use drdiff_check::{Gen, cases, run_case};

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use drdiff::model::{Config, Weights};
 use serde_json::{Value, json};
 
 use super::{TINY, copy, load, refuses, spoil_config};
@@ -93,4 +94,26 @@ fn bytes_that_are_no_plain_json() {
     write(good.replacen("drdiff-1", &"x".repeat(1 << 20), 1).as_bytes());
     let error = load(folder.path()).unwrap_err().to_string();
     assert!(error.len() < 1000 && error.contains("drdiff-1"), "{} bytes", error.len());
+}
+
+/// A format that is not known is recognised as one, and told from those that are.
+#[test]
+fn formats_that_are_not_known() {
+    let known = "expected `format` `drdiff-1` or `model_type` `LangFlow`";
+    for (config, words) in [
+        (json!({ "model_type": "GPT2", "n_layer": 12 }), "config.json: is of `model_type` \"GPT2\""),
+        (json!({ "format": "drdiff-9" }), "config.json: is of `format` \"drdiff-9\""),
+        (json!({ "format": "LangFlow" }), "config.json: is of `format` \"LangFlow\""),
+        (json!({ "format": 1, "model_type": "LangFlow" }), "config.json: is of `format` 1"),
+        (json!({ "n_layer": 12 }), "config.json: does not say of which format it is"),
+    ] {
+        let folder = copy();
+        fs::write(folder.path().join("config.json"), config.to_string()).unwrap();
+        refuses(folder.path(), &[words, known]);
+    }
+    // A configuration that nobody read from a file.
+    let mut config =
+        Config { format: "GPT2".to_owned(), ..Config::read(&Path::new(TINY).join("config.json")).unwrap() };
+    let error = Weights::read(Path::new(TINY), &mut config).unwrap_err();
+    assert!(error.is_usage() && error.to_string().contains("`format` is GPT2"), "{error}");
 }

@@ -1,6 +1,7 @@
 //! Bad input: one clear error that says what, where and what was expected; never a panic, never a partial file.
 
 mod config;
+mod parts;
 mod tokenizer;
 mod weights;
 
@@ -8,8 +9,10 @@ use std::fs;
 use std::ops::ControlFlow;
 use std::path::Path;
 
+use drdiff::eval::{Corpus, InfillOptions, LikelihoodOptions};
+use drdiff::files::{tensors, write_tensors};
 use drdiff::graph::Call;
-use drdiff::model::{Corpus, InfillOptions, LikelihoodOptions, Request, tensors, write_tensors};
+use drdiff::model::Request;
 use drdiff::op::Arguments;
 use drdiff::ops::REGISTRY;
 use drdiff::{Device, DeviceChoice, Error, GpuOptions, Model, Prompt, Sampler, SessionOptions, Tensor, Tier};

@@ -4,7 +4,7 @@ use std::fs;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use drdiff::model::Corpus;
+use drdiff::eval::Corpus;
 use drdiff::{Model, Prompt, Sampler, SessionOptions};
 use serde_json::{Value, json};
 

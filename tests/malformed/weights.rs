@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use drdiff::Tensor;
-use drdiff::model::{tensors, write_tensors};
+use drdiff::files::{tensors, write_tensors};
 
 use super::{copy, load, refuses, said, spoil_weights};
 

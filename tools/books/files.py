@@ -1,4 +1,10 @@
-"""Files that are whole or not there."""
+"""Files that are whole or not there, and stay so when the power goes.
+
+A writer runs for weeks on machines that may be taken away, so that a rename is made to last and lines are added to one
+file; whatever fails is an InputError, which ends it with a sentence. The trainer's files.py is another: its callers say
+what a failure means for them, and it reads documents. The folders are scripts that run from where they lie, so what they
+would share is less than it would take to share it.
+"""
 
 import contextlib
 import os

@@ -16,9 +16,7 @@ from safetensors.numpy import save_file
 TIME_FEATURES = 256
 
 
-def tensors(
-    vocab: int, hidden: int, cond: int, blocks: int, heads: int, seed: int
-) -> dict[str, np.ndarray]:
+def tensors(vocab: int, hidden: int, cond: int, blocks: int, heads: int, seed: int) -> dict[str, np.ndarray]:
     """Every tensor of a checkpoint by its published name."""
     rng = np.random.default_rng(seed)
 
@@ -32,13 +30,15 @@ def tensors(
             f"{name}.bias": normal(outputs, scale=0.02),
         }
 
-    near_one = lambda: 1 + normal(hidden, scale=0.1)
+    def near_one() -> np.ndarray:
+        return 1 + normal(hidden, scale=0.1)
+
     all_tensors = {
         "backbone.vocab_embed.embedding": normal(vocab, hidden, scale=1.0),
         "backbone.self_cond_proj.weight": normal(hidden, 2 * hidden) * np.float32(0.3),
-        "backbone.rotary_emb.inv_freq": (
-            10000.0 ** (-np.arange(0, hidden // heads, 2) / (hidden // heads))
-        ).astype(np.float32),
+        "backbone.rotary_emb.inv_freq": (10000.0 ** (-np.arange(0, hidden // heads, 2) / (hidden // heads))).astype(
+            np.float32
+        ),
         "proposal.loc": np.array(4.723, np.float32),
         "proposal.scale": np.array(0.852, np.float32),
         "proposal.entropy": np.array(7.02, np.float32),
@@ -63,9 +63,7 @@ def tensors(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--vocab", type=int, default=50257)
     parser.add_argument("--hidden", type=int, default=768)
@@ -86,9 +84,7 @@ def main() -> None:
         "model_length": args.length,
     }
     args.output.mkdir(parents=True, exist_ok=True)
-    weights = tensors(
-        args.vocab, args.hidden, args.cond, args.blocks, args.heads, args.seed
-    )
+    weights = tensors(args.vocab, args.hidden, args.cond, args.blocks, args.heads, args.seed)
     save_file(weights, args.output / "model.safetensors")
     (args.output / "config.json").write_text(json.dumps(config, indent=1) + "\n")
     count = sum(tensor.size for tensor in weights.values())

@@ -34,18 +34,14 @@ def rotate(x: Tensor) -> Tensor:
     return torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1)
 
 
-def evaluate(
-    w: Weights, heads: int, z: Tensor, last: Tensor, gamma: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
+def evaluate(w: Weights, heads: int, z: Tensor, last: Tensor, gamma: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """x0, entropy and token of one evaluation."""
     dim = z.shape[-1]
 
     def modulated(x: Tensor, norm: str, shift: Tensor, scale: Tensor) -> Tensor:
         return F.layer_norm(x, [dim]) * w[f"{norm}.weight"] * (1 + scale) + shift
 
-    embedding = F.normalize(w["backbone.vocab_embed.embedding"], dim=-1) * math.sqrt(
-        dim
-    )
+    embedding = F.normalize(w["backbone.vocab_embed.embedding"], dim=-1) * math.sqrt(dim)
     x = z + linear(w, "backbone.self_cond_proj", torch.cat([z, last], dim=-1))
     angle = gamma[:, None] * 10000.0 ** (-torch.arange(128) / 128)
     c = torch.cat([angle.cos(), angle.sin()], dim=-1)
@@ -55,36 +51,23 @@ def evaluate(
         block = f"backbone.blocks.{i}"
         chunks = linear(w, f"{block}.adaLN_modulation", c)[:, None].chunk(6, dim=-1)
         h = modulated(x, f"{block}.norm1", chunks[0], chunks[1])
-        q, k, v = (
-            linear(w, f"{block}.attn_qkv", h).unflatten(-1, (3, heads, -1)).unbind(2)
-        )
-        attended = F.scaled_dot_product_attention(
-            *(t.transpose(1, 2) for t in (rotate(q), rotate(k), v))
-        )
-        x = x + chunks[2] * linear(
-            w, f"{block}.attn_out", attended.transpose(1, 2).flatten(2)
-        )
+        q, k, v = linear(w, f"{block}.attn_qkv", h).unflatten(-1, (3, heads, -1)).unbind(2)
+        attended = F.scaled_dot_product_attention(*(t.transpose(1, 2) for t in (rotate(q), rotate(k), v)))
+        x = x + chunks[2] * linear(w, f"{block}.attn_out", attended.transpose(1, 2).flatten(2))
         h = modulated(x, f"{block}.norm2", chunks[3], chunks[4])
         hidden = F.gelu(linear(w, f"{block}.mlp.0", h), approximate="tanh")
         x = x + chunks[5] * linear(w, f"{block}.mlp.2", hidden)
-    shift, scale = linear(w, "backbone.output_layer.adaLN_modulation", c)[
-        :, None
-    ].chunk(2, dim=-1)
+    shift, scale = linear(w, "backbone.output_layer.adaLN_modulation", c)[:, None].chunk(2, dim=-1)
     h = modulated(x, "backbone.output_layer.norm_final", shift, scale)
     bayes = torch.sigmoid(-gamma).sqrt() / torch.sigmoid(gamma)
-    logits = (
-        linear(w, "backbone.output_layer.linear", h)
-        + (bayes[:, None, None] * z) @ embedding.T
-    )
+    logits = linear(w, "backbone.output_layer.linear", h) + (bayes[:, None, None] * z) @ embedding.T
     log_p = logits.log_softmax(dim=-1)
     p = log_p.exp()
     return p @ embedding, -(p * log_p).sum(-1), logits.argmax(-1)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--input", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True)
@@ -109,12 +92,8 @@ def main() -> None:
                 given["gamma"],
             )
             seconds.append(time.perf_counter() - start)
-    save_file(
-        {"x0": x0, "entropy": entropy, "token": token.to(torch.uint32)}, args.output
-    )
-    print(
-        f"{statistics.median(seconds[1:]):.3f} s an evaluation, median of {args.repeat} after a first"
-    )
+    save_file({"x0": x0, "entropy": entropy, "token": token.to(torch.uint32)}, args.output)
+    print(f"{statistics.median(seconds[1:]):.3f} s an evaluation, median of {args.repeat} after a first")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""Files that are whole or not there."""
+"""Files that are whole or not there, and documents.
+
+A file that cannot be written is the caller's to explain: an OSError. tools/books/files.py says why it has its own.
+"""
 
 import os
 from pathlib import Path

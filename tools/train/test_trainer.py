@@ -113,7 +113,10 @@ def plain_forward(weights: dict[str, np.ndarray], config: dict, data: dict[str, 
     z, previous, flag, gamma = data["z"][b], data["self"][b], data["flag"][b], float(data["gamma"][0])
     rows, anchors, d, heads = len(z), level["anchors"], config["model_dim"], config["heads"]
     text, dh, rot, eps = rows - anchors, d // heads, config["rotary_dim"], config["norm_eps"]
-    silu = lambda x: x / (1 + np.exp(-x))
+
+    def silu(x):
+        return x / (1 + np.exp(-x))
+
     w = weights
     x = np.zeros((rows, d))
     for i in range(rows):
@@ -127,7 +130,10 @@ def plain_forward(weights: dict[str, np.ndarray], config: dict, data: dict[str, 
     c = silu(w["time.in.weight"] @ np.concatenate([np.cos(angle), np.sin(angle)]) + w["time.in.bias"])
     c = silu(w["time.out.weight"] @ c + w["time.out.bias"])
     mod = w["modulation.weight"] @ c + w["modulation.bias"]
-    norm = lambda x, a, s: x / np.sqrt((x**2).mean() + eps) * (1 + s) + a
+
+    def norm(x, a, s):
+        return x / np.sqrt((x**2).mean() + eps) * (1 + s) + a
+
     widths = config["expert_widths"]
     for n in range(config["layers"]):
         name = f"layers.{n}."
@@ -149,7 +155,7 @@ def plain_forward(weights: dict[str, np.ndarray], config: dict, data: dict[str, 
                             a * math.sin(t) + e * math.cos(t),
                         )
             for i in range(rows):
-                keys = {j for j in range(rows)}
+                keys = set(range(rows))
                 if level["pattern"] == "hsa" and i >= anchors:
                     steps = {r * m for r, reach in level["dilations"] for m in range(1, reach + 1)}
                     keys = {j for j in keys if j < anchors or abs(i - j) <= level["window"] or abs(i - j) in steps}

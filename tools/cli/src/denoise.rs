@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use drdiff::model::{Config, DenoiseInput, Weights, denoise, read_tensors, write_tensors};
+use drdiff::files::{read_tensors, write_tensors};
+use drdiff::model::{Config, DenoiseInput, Weights, denoise};
 use drdiff::{Error, Sampler};
 
 use crate::device::{DeviceArgs, ModelArgs};

@@ -4,9 +4,8 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::{Args, ValueEnum as _};
-use drdiff::model::{
-    Config, Corpus, Infill, InfillOptions, Likelihood, LikelihoodOptions, Statistics, Vocabulary, cut_alike,
-};
+use drdiff::eval::{Corpus, Infill, InfillOptions, Likelihood, LikelihoodOptions, Statistics, cut_alike};
+use drdiff::model::{Config, Vocabulary};
 use drdiff::{Error, Model, Sampler};
 use serde_json::{Value, json};
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use drdiff::model::{Estimate, Infill, Likelihood, Statistics};
+use drdiff::eval::{Estimate, Infill, Likelihood, Statistics};
 use serde_json::{Value, json};
 
 /// A result and the time it took.

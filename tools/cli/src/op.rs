@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use drdiff::files::{read_tensors, write_tensors};
 use drdiff::graph::Call;
-use drdiff::model::{read_tensors, write_tensors};
 use drdiff::op::Arguments;
 
 use crate::device::DeviceArgs;

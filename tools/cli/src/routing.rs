@@ -3,7 +3,8 @@
 use std::io::Write as _;
 use std::path::Path;
 
-use drdiff::model::{Config, write_with};
+use drdiff::files::write_with;
+use drdiff::model::Config;
 use drdiff::{Error, Result, Tensor, memory};
 use serde_json::json;
 

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use drdiff::model::{Config, Corpus, Vocabulary, read_text};
+use drdiff::eval::Corpus;
+use drdiff::files::read_text;
+use drdiff::model::{Config, Vocabulary};
 use drdiff::{Error, Result, memory};
 use serde::Deserialize;
 

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
+use drdiff::files::write_with;
 use drdiff::graph::OpTime;
 use drdiff::memory;
-use drdiff::model::write_with;
 use serde_json::json;
 
 /// Events so far; each step begins where the one before ended.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use drdiff::Tensor;
-use drdiff::model::{read_tensors, write_tensors};
+use drdiff::files::{read_tensors, write_tensors};
 
 /// `drdiff` on the CPU with at most `kib` KiB of address space.
 fn limited(kib: u64, arguments: &[&str]) -> Output {

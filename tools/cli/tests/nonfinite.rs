@@ -1,24 +1,18 @@
 //! What a user sees of a model whose numbers overflow.
 
+mod common;
+
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
 use drdiff::Tensor;
-use drdiff::model::{read_tensors, write_tensors};
+use drdiff::files::{read_tensors, write_tensors};
 
 const TINY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/tiny");
 
-/// `drdiff` on a model folder, started through the runner that brings the software driver where there is one.
+/// `drdiff` on a model folder.
 fn drdiff(arguments: &[&str], model: &Path, device: &str) -> Output {
-    let binary = env!("CARGO_BIN_EXE_drdiff");
-    let mut command = match std::env::var_os("DRDIFF_RUNNER") {
-        Some(runner) => {
-            let mut command = Command::new(runner);
-            command.arg(binary);
-            command
-        }
-        None => Command::new(binary),
-    };
+    let mut command = common::command();
     command.args(arguments).args(["--length", "40", "--device", device, "--model"]).arg(model);
     command.output().expect("the binary starts")
 }

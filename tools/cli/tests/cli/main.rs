@@ -1,30 +1,17 @@
 //! The binary as a user meets it.
 
+#[path = "../common/mod.rs"]
+mod common;
 mod host;
 mod refusals;
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 
-use drdiff::model::{tensors, write_tensors};
+use drdiff::files::{tensors, write_tensors};
 use drdiff::{Data, Tensor};
 
-const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
-
-/// `drdiff`, to be started through the runner that brings the software driver where there is one.
-fn command() -> Command {
-    let binary = env!("CARGO_BIN_EXE_drdiff");
-    let mut command = match std::env::var_os("DRDIFF_RUNNER") {
-        Some(runner) => {
-            let mut command = Command::new(runner);
-            command.arg(binary);
-            command
-        }
-        None => Command::new(binary),
-    };
-    command.current_dir(ROOT).env_remove("DRDIFF_MODEL");
-    command
-}
+use common::{ROOT, command};
 
 /// `drdiff` with arguments.
 fn drdiff(arguments: &[&str]) -> Output {

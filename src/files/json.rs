@@ -7,23 +7,15 @@ use std::path::Path;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use super::files::{BYTE_ORDER_MARK, read_model_file, utf8};
+use super::text::BYTE_ORDER_MARK;
 use crate::error::short;
 use crate::{Error, Result};
 
-/// The text of a file of a model.
-///
-/// # Errors
-/// Where it cannot be read or is not UTF-8.
-pub(super) fn text(path: &Path) -> Result<String> {
-    utf8(path, read_model_file(path)?)
-}
-
-/// What the JSON of a file of a model says; `what` it should be, for messages.
+/// What the JSON of a file says; `path` is what errors call the file, `what` what it should be.
 ///
 /// # Errors
 /// Where it is not strict JSON, or has other fields than `T`.
-pub(super) fn parse<T: DeserializeOwned>(path: &Path, text: &str, what: &str) -> Result<T> {
+pub(crate) fn parse<T: DeserializeOwned>(path: &Path, text: &str, what: &str) -> Result<T> {
     let refuse = |problem: &str| Error::format(path, format!("not {what} ({problem})"));
     if text.starts_with(BYTE_ORDER_MARK) {
         return Err(refuse("it begins with a byte-order mark, expected plain UTF-8 without one"));

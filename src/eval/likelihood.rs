@@ -20,11 +20,9 @@ use std::ops::{ControlFlow, Range};
 
 use rayon::prelude::*;
 
-use super::schedule::evaluation;
-use super::session::{Built, Run};
-use super::state::Sequence;
-use super::{Corpus, DenoiserShape, Model, SessionOptions, Sharpening};
+use super::corpus::Corpus;
 use crate::host::philox;
+use crate::model::{Built, DenoiserShape, Model, Run, Sequence, SessionOptions, Sharpening, evaluation};
 use crate::ops::StepRow;
 use crate::ops::noise::seed_words;
 use crate::schedule::Point;
@@ -143,19 +141,21 @@ impl Model {
         let (mut scores, mut step) = (Vec::new(), 0);
         for (index, ranges) in ranges.chunks(options.batch).enumerate() {
             let seed = options.seed.wrapping_add((index * options.batch) as u64);
-            let windows: Vec<_> = ranges.iter().map(|range| &corpus.tokens()[range.clone()]).collect();
+            let windows = ranges.iter().map(|range| &corpus.tokens()[range.clone()]);
+            let windows: Vec<&[u32]> = memory::collected("the windows", windows)?;
             let built = session.build(scorer.shape(&windows)?)?;
             let mut batch = Batch::start(&scorer, built, windows, seed, lambda)?;
             batch.built.run.steps = steps;
             let mut score = batch.host_parts()?;
             for t in stratified(options.seed, options.draws, index as f64 / batches as f64)? {
                 step += 1;
-                score.draws.push(batch.draw(t, score.draws.len(), step)?);
+                let draw = batch.draw(t, score.draws.len(), step)?;
+                memory::extend("the draws", &mut score.draws, [draw])?;
                 if progress(step, steps).is_break() && step < steps {
                     return Err(Error::Stopped { step, steps });
                 }
             }
-            scores.push(score);
+            memory::extend("the scores", &mut scores, [score])?;
         }
         Ok(summary(corpus, &ranges, &scores))
     }
@@ -439,7 +439,7 @@ fn estimate(scores: &[Score], pass: usize) -> Estimate {
     let tokens = sum(&|score| score.tokens as f64);
     let nats = sum(&|score| score.nats(pass)) / tokens;
     // Batches may differ in length: the error of a ratio, to first order.
-    let off: Vec<_> = scores.iter().map(|score| score.nats(pass) - nats * score.tokens as f64).collect();
+    let off = scores.iter().map(|score| score.nats(pass) - nats * score.tokens as f64);
     let variance = match scores {
         [one] if one.draws.len() > 1 => {
             // Of neighbours in time: what differs between far ones is the integrand, and stratified.
@@ -449,8 +449,8 @@ fn estimate(scores: &[Score], pass: usize) -> Estimate {
         }
         [_] => None,
         _ => {
-            let next = off.iter().cycle().skip(1);
-            Some(off.iter().zip(next).map(|(a, b)| (a - b).powi(2)).sum::<f64>() / 2.0)
+            let next = off.clone().cycle().skip(1);
+            Some(off.zip(next).map(|(a, b)| (a - b).powi(2)).sum::<f64>() / 2.0)
         }
     };
     let error = variance.map(|variance| variance.sqrt() / tokens);

@@ -1,10 +1,8 @@
 //! A text to evaluate on: token ids, and the bytes that they stand for.
 
 use std::ops::Range;
-use std::path::Path;
 
-use super::Vocabulary;
-use super::files::read_text;
+use crate::model::Vocabulary;
 use crate::{Error, Result, memory};
 
 /// Documents one behind the other, each with an end of text behind it.
@@ -21,8 +19,9 @@ impl Corpus {
     ///
     /// # Errors
     /// Where it cannot be read, is not UTF-8, or has no text in it.
-    pub fn read(path: &Path, vocabulary: &Vocabulary) -> Result<Self> {
-        let corpus = Self::new(&read_text(path)?, vocabulary)?;
+    #[cfg(not(target_family = "wasm"))]
+    pub fn read(path: &std::path::Path, vocabulary: &Vocabulary) -> Result<Self> {
+        let corpus = Self::new(&crate::files::read_text(path)?, vocabulary)?;
         match corpus.tokens.is_empty() {
             true => Err(Error::format(path, "holds no text, expected at least one line that is not empty")),
             false => Ok(corpus),
@@ -32,7 +31,7 @@ impl Corpus {
     /// Each line of a text that is not empty as a document.
     ///
     /// # Errors
-    /// Where the tokenizer cannot take a line.
+    /// Where the tokenizer cannot take a line, or there is none.
     pub fn new(text: &str, vocabulary: &Vocabulary) -> Result<Self> {
         let mut corpus = Self { tokens: Vec::new(), bytes: Vec::new(), documents: 0 };
         for line in text.lines().filter(|line| !line.is_empty()) {
@@ -40,6 +39,25 @@ impl Corpus {
             memory::extend("the tokens of the text", &mut corpus.tokens, tokens)?;
             memory::extend("the bytes of the tokens", &mut corpus.bytes, bytes)?;
             corpus.documents += 1;
+        }
+        Ok(corpus)
+    }
+
+    /// Documents by the ids of their tokens, ends of text included, and the bytes of text that each token stands for, one
+    /// for an end: for models without a tokenizer.
+    ///
+    /// # Errors
+    /// Where a document has another number of bytes than of tokens, or the memory is refused.
+    pub fn from_tokens(documents: &[(&[u32], &[usize])]) -> Result<Self> {
+        let mut corpus = Self { tokens: Vec::new(), bytes: Vec::new(), documents: documents.len() };
+        for (index, &(tokens, bytes)) in documents.iter().enumerate() {
+            if tokens.len() != bytes.len() {
+                let what = format!("document {index}");
+                let found = format!("{} tokens with bytes of {}", tokens.len(), bytes.len());
+                return Err(Error::argument(what, found, "the bytes of each token"));
+            }
+            memory::extend("the tokens of the text", &mut corpus.tokens, tokens.iter().copied())?;
+            memory::extend("the bytes of the tokens", &mut corpus.bytes, bytes.iter().copied())?;
         }
         Ok(corpus)
     }

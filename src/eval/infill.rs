@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use super::{Corpus, Model, Progress, Prompt, Request, Sampler, SessionOptions};
+use super::corpus::Corpus;
 use crate::host::philox;
+use crate::model::{Model, Progress, Prompt, Request, Sampler, SessionOptions};
 use crate::ops::noise::seed_words;
 use crate::{Error, Result, memory};
 
@@ -68,7 +69,7 @@ impl Infill {
 }
 
 impl Model {
-    /// Hides tokens of a text and fills them in again. `progress` is as in [`super::Session::generate`], for each batch of
+    /// Hides tokens of a text and fills them in again. `progress` is as in [`crate::model::Session::generate`], for each batch of
     /// windows.
     ///
     /// # Errors

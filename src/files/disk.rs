@@ -1,52 +1,39 @@
-//! Files as text, and whole files at once.
+//! Files on a disk.
 
+use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::{Error, Result, memory};
+use safetensors::Dtype;
+use serde::Serialize;
+
+use super::tensors::tensors;
+use super::text::{BYTE_ORDER_MARK, not_utf8};
+use crate::{Error, Result, Tensor, memory};
 
 /// The text of a UTF-8 file, without the byte-order mark that some editors put in front.
 ///
 /// # Errors
 /// Where it cannot be read or is not UTF-8.
 pub fn read_text(path: &Path) -> Result<String> {
-    let mut text = utf8(path, read_whole(path)?)?;
+    let text = String::from_utf8(memory::read(path)?);
+    let mut text = text.map_err(|source| not_utf8(path, source.as_bytes(), source.utf8_error()))?;
     if text.starts_with(BYTE_ORDER_MARK) {
         text.drain(..BYTE_ORDER_MARK.len_utf8());
     }
     Ok(text)
 }
 
-pub(super) const BYTE_ORDER_MARK: char = '\u{feff}';
-
-/// Bytes of a file as text, whatever stands in front.
-pub(super) fn utf8(path: &Path, bytes: Vec<u8>) -> Result<String> {
-    String::from_utf8(bytes).map_err(|source| {
-        let byte = source.utf8_error().valid_up_to();
-        let marked = matches!(source.as_bytes(), [0xff, 0xfe, ..] | [0xfe, 0xff, ..]);
-        let hint = if marked { " (it begins with the byte-order mark of UTF-16)" } else { "" };
-        Error::format(path, format!("not UTF-8 at byte {byte}{hint}, expected UTF-8 text"))
-    })
-}
-
-/// Reads a file.
-///
-/// # Errors
-/// Where it cannot be read or there is no memory for it.
-pub(super) fn read_whole(path: &Path) -> Result<Vec<u8>> {
-    memory::read(path)
-}
-
 /// Reads a file of a model, which is a regular one: a pipe without a writer would be waited for without end.
 ///
 /// # Errors
 /// Where it cannot be read, or is something else.
-pub(super) fn read_model_file(path: &Path) -> Result<Vec<u8>> {
+pub(crate) fn read_model_file(path: &Path) -> Result<Vec<u8>> {
     let metadata =
         std::fs::metadata(path).map_err(|source| Error::File { path: path.to_owned(), doing: "read", source })?;
     match metadata.is_file() {
-        true => read_whole(path),
+        true => memory::read(path),
         false if metadata.is_dir() => Err(Error::format(path, "is a folder, expected a file")),
         false => Err(Error::format(path, "is a device or a pipe, expected a regular file")),
     }
@@ -87,5 +74,49 @@ pub fn write_with(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<
         // The cause is the first failure; that the remains cannot be removed adds nothing.
         let _ = std::fs::remove_file(&partial);
         failed(source)
+    })
+}
+
+/// Reads a safetensors file.
+///
+/// # Errors
+/// Where it cannot be read, and as [`tensors`].
+pub fn read_tensors(path: &Path) -> Result<Vec<(String, Tensor)>> {
+    tensors(path, &memory::read(path)?)
+}
+
+/// What the header of a safetensors file says of a tensor.
+#[derive(Serialize)]
+struct Info<'a> {
+    dtype: Dtype,
+    shape: &'a [usize],
+    data_offsets: [usize; 2],
+}
+
+/// Writes a safetensors file: a whole file or none. Tensors go straight to the file.
+///
+/// # Errors
+/// Where the file cannot be written, or a name comes twice.
+pub fn write_tensors(path: &Path, tensors: &[(String, Tensor)]) -> Result<()> {
+    let by_name: BTreeMap<&str, &Tensor> = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
+    if by_name.len() < tensors.len() {
+        let found = format!("{} tensors of {} names", tensors.len(), by_name.len());
+        return Err(Error::argument("what to write", found, "a name for each tensor"));
+    }
+    let mut end = 0;
+    let infos = by_name.iter().map(|(&name, tensor)| {
+        let dtype = if tensor.as_f32().is_some() { Dtype::F32 } else { Dtype::U32 };
+        let start = end;
+        end += tensor.words().len() * 4;
+        (name, Info { dtype, shape: &tensor.desc().shape, data_offsets: [start, end] })
+    });
+    let infos: BTreeMap<_, _> = infos.collect();
+    write_with(path, |file| {
+        let mut header = serde_json::to_vec(&infos)?;
+        // Readers map the elements into memory, and want them aligned.
+        header.resize(header.len().next_multiple_of(8), b' ');
+        file.write_all(&(header.len() as u64).to_le_bytes())?;
+        file.write_all(&header)?;
+        by_name.values().try_for_each(|tensor| file.write_all(bytemuck::cast_slice(tensor.words())))
     })
 }

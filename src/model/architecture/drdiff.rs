@@ -1,0 +1,267 @@
+//! Our own architecture: sparse attention with anchors, experts of different widths (`docs/MODEL.md`).
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::files::json;
+use crate::graph::{Constant, Graph, Value};
+use crate::model::config::Config;
+use crate::model::network::{Affine, Chunks, DenoiserShape, Head, Network, States, linear, time};
+use crate::model::sharpening::Sharpening;
+use crate::model::weights::{Tensors, Weights};
+use crate::ops::{
+    Activation, Attention, Embedding, Experts, Linear, Norm, NormKind, Rope, Router, StepRow, time_frequencies,
+};
+use crate::{Error, Result, Tensor, memory};
+
+/// `format` in its `config.json`.
+pub const FORMAT: &str = "drdiff-1";
+
+/// The configuration that a `config.json` stands for. Contradictions are left to the caller's checks.
+///
+/// # Errors
+/// Where a field is missing, unknown or of another type.
+pub fn config(path: &Path, text: &str) -> Result<Config> {
+    json::parse(path, text, "a configuration of a drdiff model")
+}
+
+/// The weights of a checkpoint.
+///
+/// # Errors
+/// Where a tensor is missing or misshapen.
+pub fn weights(tensors: &mut Tensors, c: &mut Config) -> Result<Weights> {
+    Ok(Weights {
+        embedding: tensors.take("embedding", &[c.vocab_size, c.embedding_dim])?,
+        absorb: tensors.take("absorb", &[c.embedding_dim])?,
+        network: Arc::new(DrDiff::read(tensors, c)?),
+    })
+}
+
+/// Weights of the network.
+#[derive(Debug)]
+struct DrDiff {
+    input_z: Constant,
+    input_self: Constant,
+    input_flag: Constant,
+    input_place: Constant,
+    frequencies: Constant,
+    time_in: Affine,
+    time_out: Affine,
+    modulation: Affine,
+    layers: Vec<Layer>,
+    unembed: Constant,
+    unigram: Option<Constant>,
+    anchor: Affine,
+}
+
+/// Weights of one block.
+#[derive(Debug)]
+struct Layer {
+    query: Constant,
+    key: Constant,
+    value: Constant,
+    output: Constant,
+    router: Constant,
+    router_bias: Constant,
+    router_difficulty: Constant,
+    gate: Constant,
+    up: Constant,
+    down: Constant,
+}
+
+impl DrDiff {
+    fn read(tensors: &mut Tensors, c: &Config) -> Result<Self> {
+        let (d, de, t) = (c.model_dim, c.embedding_dim, c.time_dim);
+        let mut take = |name: &str, shape: &[usize]| tensors.take(name, shape);
+        let network = Self {
+            input_z: take("input.z.weight", &[d, de])?,
+            input_self: take("input.self.weight", &[d, de])?,
+            input_flag: take("input.flag", &[3, d])?,
+            input_place: take("input.place.weight", &[d, c.place_dim])?,
+            frequencies: Constant::new(time_frequencies(t)?),
+            time_in: (take("time.in.weight", &[t, t])?, take("time.in.bias", &[t])?),
+            time_out: (take("time.out.weight", &[t, t])?, take("time.out.bias", &[t])?),
+            modulation: (
+                take("modulation.weight", &[c.modulation_len(), t])?,
+                take("modulation.bias", &[c.modulation_len()])?,
+            ),
+            layers: (0..c.layers).map(|layer| Layer::read(tensors, c, layer)).collect::<Result<_>>()?,
+            unembed: tensors.take("output.unembed", &[c.vocab_size, d])?,
+            anchor: (tensors.take("anchor.weight", &[de, d])?, tensors.take("anchor.bias", &[de])?),
+            unigram: tensors.take_optional("output.unigram", &[d])?,
+        };
+        if c.emphasis != 0.0 && network.unigram.is_none() {
+            let which = format!("which an `emphasis` of {} needs", c.emphasis);
+            return Err(tensors.lacking(format!("lacks the tensor `output.unigram`, {which}")));
+        }
+        Ok(network)
+    }
+}
+
+impl Layer {
+    fn read(tensors: &mut Tensors, c: &Config, layer: usize) -> Result<Self> {
+        let (d, e, width) = (c.model_dim, c.expert_widths.len(), c.expert_width());
+        let mut take = |name: &str, shape: &[usize]| tensors.take(&format!("layers.{layer}.{name}"), shape);
+        Ok(Self {
+            query: take("attention.query.weight", &[d, d])?,
+            key: take("attention.key.weight", &[d, d])?,
+            value: take("attention.value.weight", &[d, d])?,
+            output: take("attention.output.weight", &[d, d])?,
+            router: take("router.weight", &[e, d])?,
+            router_bias: take("router.bias", &[e])?,
+            router_difficulty: take("router.difficulty", &[e])?,
+            gate: take("experts.gate", &[width, d])?,
+            up: take("experts.up", &[width, d])?,
+            down: take("experts.down", &[d, width])?,
+        })
+    }
+}
+
+impl Network for DrDiff {
+    fn build(&self, g: &mut Graph, config: &Config, shape: &DenoiserShape, states: &States) -> Result<Head> {
+        let mut net = Building { graph: g, config, weights: self, shape, states };
+        let time = time(net.graph, states.step, &self.frequencies, [&self.time_in, &self.time_out])?;
+        // `[1, 6 L D + 2 D]`: shift, scale and gate of every layer at this time.
+        let modulation = linear(net.graph, time, &self.modulation.0, Some(&self.modulation.1), None)?;
+        let mut x = net.input()?;
+        let mut routing = Vec::new();
+        for (index, layer) in self.layers.iter().enumerate() {
+            x = net.attention(index, layer, x, modulation)?;
+            let (next, indices) = net.experts(index, layer, x, modulation)?;
+            x = next;
+            routing.push(indices);
+        }
+        let hidden = net.norm(x, modulation, Chunks::Head(self.layers.len()))?;
+        let input = if shape.sharpening == Sharpening::default() {
+            hidden
+        } else {
+            let sharpened = net.sharpened(time)?;
+            net.norm(x, sharpened, Chunks::Head(0))?
+        };
+        let unembed = g.constant(&self.unembed);
+        let anchor_prediction = Some(linear(g, hidden, &self.anchor.0, Some(&self.anchor.1), None)?);
+        Ok(Head { hidden, input, unembed, anchor_prediction, routing })
+    }
+
+    fn named(&self) -> Vec<(&'static str, &Constant)> {
+        let unigram = self.unigram.as_ref().map(|unigram| ("output.unigram", unigram));
+        [("output.unembed", &self.unembed)].into_iter().chain(unigram).collect()
+    }
+}
+
+/// The network under construction: what every layer reads.
+struct Building<'a> {
+    graph: &'a mut Graph,
+    config: &'a Config,
+    weights: &'a DrDiff,
+    shape: &'a DenoiserShape,
+    states: &'a States,
+}
+
+impl Building<'_> {
+    /// `[1, 2 D]`: the last norm's shift and scale, sharpened where the step says so.
+    fn sharpened(&mut self, time: Value) -> Result<Value> {
+        let dim = self.config.model_dim;
+        let [own, added] = sharpened_modulations(self.shape.sharpening, self.weights, dim)?;
+        // Spreads one word of the step over a gate.
+        let mut spread = memory::zeroed(SHARPENED, 2 * dim * StepRow::LEN)?;
+        spread.iter_mut().skip(StepRow::SHARPEN).step_by(StepRow::LEN).for_each(|weight| *weight = 1.0);
+        let spread = Constant::new(Tensor::f32([2 * dim, StepRow::LEN], spread)?);
+        let g = &mut *self.graph;
+        let gate = linear(g, self.states.step, &spread, None, None)?;
+        let own = linear(g, time, &own.0, Some(&own.1), None)?;
+        let [weight, bias] = [&added.0, &added.1].map(|constant| g.constant(constant));
+        g.push1(Linear::default(), &[Some(time), Some(weight), Some(bias), Some(own), Some(gate)])
+    }
+
+    fn input(&mut self) -> Result<Value> {
+        let (g, w) = (&mut *self.graph, self.weights);
+        let &States { flag, place, z, x0, .. } = self.states;
+        let table = g.constant(&w.input_flag);
+        let x = g.push1(Embedding, &[Some(table), Some(flag)])?;
+        let x = linear(g, place, &w.input_place, None, Some(x))?;
+        let x = linear(g, z, &w.input_z, None, Some(x))?;
+        linear(g, x0, &w.input_self, None, Some(x))
+    }
+
+    /// RMS norm with the shift and scale of `chunks`.
+    fn norm(&mut self, x: Value, modulation: Value, chunks: Chunks) -> Result<Value> {
+        let (dim, eps) = (self.config.model_dim, self.config.norm_eps);
+        let (shift_offset, scale_offset) = (chunks.shift(dim), chunks.scale(dim));
+        let norm = Norm { kind: NormKind::Rms, eps, shift_offset, scale_offset };
+        self.graph.push1(norm, &[Some(x), Some(modulation)])
+    }
+
+    fn attention(&mut self, index: usize, layer: &Layer, x: Value, modulation: Value) -> Result<Value> {
+        let (config, chunks) = (self.config, Chunks::Attention(index));
+        let h = self.norm(x, modulation, chunks)?;
+        let g = &mut *self.graph;
+        let rope = Rope { heads: config.heads, rotary_dim: config.rotary_dim };
+        let mut rotated = [h; 2];
+        for (value, weight) in rotated.iter_mut().zip([&layer.query, &layer.key]) {
+            let projected = linear(g, h, weight, None, None)?;
+            *value = g.push1(rope, &[Some(projected), Some(self.states.rope)])?;
+        }
+        let v = linear(g, h, &layer.value, None, None)?;
+        let op = Attention { heads: Some(config.heads), pattern: self.shape.level.pattern(), scale: None };
+        let inputs =
+            [Some(rotated[0]), Some(rotated[1]), Some(v), Some(self.states.globals), Some(self.states.lengths)];
+        let out = g.push(op, &inputs)?[0];
+        let weight = g.constant(&layer.output);
+        let project = Linear { activation: Activation::None, gate_offset: chunks.gate(config.model_dim) };
+        g.push1(project, &[Some(out), Some(weight), None, Some(x), Some(modulation)])
+    }
+
+    /// The block's second half, and the chosen experts.
+    fn experts(&mut self, index: usize, layer: &Layer, x: Value, modulation: Value) -> Result<(Value, Value)> {
+        let (config, chunks) = (self.config, Chunks::Forward(index));
+        let h = self.norm(x, modulation, chunks)?;
+        let g = &mut *self.graph;
+        let [router, bias, difficulty] =
+            [&layer.router, &layer.router_bias, &layer.router_difficulty].map(|weight| g.constant(weight));
+        let inputs = [Some(h), Some(router), Some(bias), Some(self.states.difficulty), Some(difficulty)];
+        let logits = g.push1(Router, &inputs)?;
+        let [gate, up, down] = [&layer.gate, &layer.up, &layer.down].map(|weight| g.constant(weight));
+        let op = Experts {
+            top_k: config.top_k,
+            widths: config.expert_widths.clone(),
+            gate_offset: chunks.gate(config.model_dim),
+        };
+        let inputs = [h, logits, gate, up, down, self.states.cost_bias, x, modulation].map(Some);
+        let outputs = g.push(op, &inputs)?;
+        Ok((outputs[0], outputs[1]))
+    }
+}
+
+/// What its memory is called where it is refused.
+const SHARPENED: &str = "the sharpened modulation";
+
+/// What makes `[2 D]` (shift, then scale) of a time state `[T]`: the last norm's own, and what is added to it where a
+/// step sharpens. With `g = (1 + emphasis) / temperature`, the head then sees
+/// `g (y (1 + scale) + shift) - emphasis / temperature u`.
+fn sharpened_modulations(sharpening: Sharpening, weights: &DrDiff, dim: usize) -> Result<[Affine; 2]> {
+    let Sharpening { temperature, emphasis } = sharpening;
+    let last = |constant: &Constant, count: usize| -> Result<Vec<f32>> {
+        let all = constant.tensor().as_f32().unwrap_or(&[]);
+        memory::copied(SHARPENED, &all[all.len() - count..])
+    };
+    let time = weights.modulation.0.tensor().desc().last();
+    let (weight, bias) = (last(&weights.modulation.0, 2 * dim * time)?, last(&weights.modulation.1, 2 * dim)?);
+
+    let more = (1.0 + emphasis) / temperature - 1.0;
+    let times = |own: &[f32]| memory::collected(SHARPENED, own.iter().map(|x| more * x));
+    let (added_weight, mut added_bias) = (times(&weight)?, times(&bias)?);
+    added_bias[dim..].iter_mut().for_each(|scale| *scale += more);
+    if emphasis != 0.0 {
+        let Some(unigram) = weights.unigram.as_ref().and_then(|unigram| unigram.tensor().as_f32()) else {
+            return Err(Error::argument("the emphasis", emphasis, "0: the model has no `output.unigram`"));
+        };
+        let factor = emphasis / temperature;
+        added_bias.iter_mut().zip(unigram).for_each(|(shift, u)| *shift -= factor * u);
+    }
+    let affine = |weight, bias| -> Result<Affine> {
+        let (weight, bias) = (Tensor::f32([2 * dim, time], weight)?, Tensor::f32([2 * dim], bias)?);
+        Ok((Constant::new(weight), Constant::new(bias)))
+    };
+    Ok([affine(weight, bias)?, affine(added_weight, added_bias)?])
+}
