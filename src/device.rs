@@ -1,7 +1,7 @@
 //! Where a graph runs.
 
-use crate::Result;
-use crate::gpu::{DeviceChoice, Gpu, GpuOptions};
+use crate::gpu::{DeviceChoice, Gpu, GpuOptions, Tier};
+use crate::{Error, Result};
 
 /// An open device.
 #[derive(Clone, Debug)]
@@ -29,20 +29,46 @@ impl Device {
     /// # Errors
     /// Where there is no such device or it cannot be opened.
     pub async fn open_async(options: &GpuOptions) -> Result<Self> {
-        let on_host = |device: Self, name: &str| match options.tier {
-            None | Some(crate::gpu::Tier::Core) => Ok(device),
-            Some(tier) => {
-                Err(crate::Error::Tier { tier: tier.name(), device: name.to_owned(), missing: "a GPU".to_owned() })
-            }
-        };
         match options.device {
-            DeviceChoice::Cpu => on_host(Self::Cpu, "cpu"),
-            DeviceChoice::Reference => on_host(Self::Reference, "reference"),
+            DeviceChoice::Cpu => Self::Cpu.on_host(options),
+            DeviceChoice::Reference => Self::Reference.on_host(options),
             _ => match Gpu::find(options).await? {
                 Some(gpu) => Ok(Self::Gpu(gpu)),
-                None => on_host(Self::Cpu, "cpu"),
+                None => Self::Cpu.on_host(options),
             },
         }
+    }
+
+    /// Itself, where it is built in and nothing is asked of it that takes a GPU.
+    fn on_host(self, options: &GpuOptions) -> Result<Self> {
+        let built_in = match self {
+            Self::Cpu => cfg!(feature = "cpu"),
+            Self::Reference => cfg!(feature = "reference"),
+            Self::Gpu(_) => true,
+        };
+        match options.tier {
+            _ if !built_in => Err(self.absent()),
+            None | Some(Tier::Core) => Ok(self),
+            Some(tier) => {
+                let missing = "a GPU".to_owned();
+                Err(Error::Tier { tier: tier.name(), device: self.kind().to_owned(), missing })
+            }
+        }
+    }
+
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Gpu(_) => "gpu",
+            Self::Cpu => "cpu",
+            Self::Reference => "reference",
+        }
+    }
+
+    /// The error for a device that is not built in.
+    pub(crate) fn absent(&self) -> Error {
+        let kind = self.kind();
+        let available = format!("a GPU at most: drdiff was built without its feature `{kind}`");
+        Error::NoDevice { wanted: kind.to_owned(), available }
     }
 
     /// Its name and driver, for people.
@@ -53,6 +79,9 @@ impl Device {
                 let driver = if info.driver_info.is_empty() { &info.driver } else { &info.driver_info };
                 format!("{} ({:?}, {driver})", info.name, info.backend)
             }
+            #[cfg(not(feature = "threads"))]
+            Self::Cpu => "cpu (1 thread, f32)".to_owned(),
+            #[cfg(feature = "threads")]
             Self::Cpu => match crate::host_threads().count {
                 1 => "cpu (1 thread, f32)".to_owned(),
                 count => format!("cpu ({count} threads, f32)"),

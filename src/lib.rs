@@ -44,6 +44,7 @@
 
 mod device;
 mod error;
+#[cfg(feature = "eval")]
 pub mod eval;
 pub mod files;
 pub mod gpu;
@@ -59,6 +60,7 @@ mod tensor;
 pub use device::Device;
 pub use error::{Error, Result, explain};
 pub use gpu::{DeviceChoice, Gpu, GpuOptions, Tier};
+#[cfg(feature = "threads")]
 pub use host::threads::{HostThreads, host_threads};
 pub use model::{Method, Model, Prompt, Sampler, SessionOptions};
 pub use tensor::{DType, Data, Desc, Tensor};

@@ -3,9 +3,11 @@
 mod call;
 mod choose;
 mod executor;
+#[cfg_attr(not(feature = "cpu"), path = "host_absent.rs")]
 mod host;
 mod plan;
 mod recorded;
+#[cfg_attr(not(feature = "reference"), path = "reference_absent.rs")]
 mod reference;
 
 pub use call::{Call, Prepared};

@@ -1,5 +1,6 @@
 //! Philox4x32-10 and Box-Muller: normals by seed, stream and place.
 
+#[cfg(feature = "threads")]
 use rayon::prelude::*;
 
 /// Ten rounds of Philox4x32 (Salmon et al. 2011).
@@ -28,10 +29,16 @@ pub(crate) fn block(seed: [u32; 2], stream: u32, block: u32) -> ([u32; 4], [f32;
 
 /// Fills both slices with elements 0.. of a stream.
 pub(crate) fn fill(seed: [u32; 2], stream: u32, bits: &mut [u32], normal: &mut [f32]) {
-    super::threads::ready();
-    bits.par_chunks_mut(4).zip(normal.par_chunks_mut(4)).enumerate().for_each(|(index, (bits, normal))| {
+    let fill = |(index, (bits, normal)): (usize, (&mut [u32], &mut [f32]))| {
         let (words, normals) = block(seed, stream, index as u32);
         bits.copy_from_slice(&words[..bits.len()]);
         normal.copy_from_slice(&normals[..normal.len()]);
-    });
+    };
+    #[cfg(feature = "threads")]
+    {
+        super::threads::ready();
+        bits.par_chunks_mut(4).zip(normal.par_chunks_mut(4)).enumerate().for_each(fill);
+    }
+    #[cfg(not(feature = "threads"))]
+    bits.chunks_mut(4).zip(normal.chunks_mut(4)).enumerate().for_each(fill);
 }

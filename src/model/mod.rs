@@ -29,11 +29,14 @@ pub use denoise::{DenoiseInput, Denoised, denoise};
 pub use denoiser::{Denoiser, Handles};
 pub use network::DenoiserShape;
 pub use sampler::{Method, Prompt, Sampler};
+#[cfg(feature = "eval")]
 pub(crate) use schedule::evaluation;
 pub use schedule::{step_rows, times};
+#[cfg(feature = "eval")]
 pub(crate) use session::{Built, Run};
 pub use session::{Generated, Generation, Progress, Request, Session, SessionOptions};
 pub use sharpening::Sharpening;
+#[cfg(feature = "eval")]
 pub(crate) use state::Sequence;
 pub use text::Vocabulary;
 pub use weights::Weights;

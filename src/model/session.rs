@@ -121,6 +121,7 @@ impl Built {
 
     /// An error with the op where it began, if it is one of values that are not finite: `again` runs the step that it
     /// names once more, op by op.
+    #[cfg(all(feature = "eval", not(target_family = "wasm")))]
     pub fn with_origin(
         &mut self,
         error: Error,
@@ -137,7 +138,7 @@ impl Built {
     }
 
     /// Chosen experts of each layer, u32 `[B, R, k]`, where the shape keeps them.
-    #[cfg(not(target_family = "wasm"))]
+    #[cfg(all(feature = "eval", not(target_family = "wasm")))]
     pub fn routing(&self) -> Result<Vec<Tensor>> {
         block_on(self.routing_async())
     }
@@ -206,7 +207,7 @@ impl Progress<'_> {
     ///
     /// # Errors
     /// Where the device was lost.
-    #[cfg(not(target_family = "wasm"))]
+    #[cfg(all(feature = "eval", not(target_family = "wasm")))]
     pub fn routing(&self) -> Result<Vec<Tensor>> {
         block_on(self.routing_async())
     }
@@ -498,7 +499,7 @@ impl Session {
         self.built.as_ref().map(|built| built.executor.plan())
     }
 
-    #[cfg(not(target_family = "wasm"))]
+    #[cfg(all(feature = "eval", not(target_family = "wasm")))]
     pub(crate) fn build(&mut self, shape: DenoiserShape) -> Result<&mut Built> {
         block_on(self.build_async(shape))
     }

@@ -137,6 +137,7 @@ impl Handles {
     }
 
     /// Makes the update leave every row of z as it is; what the network sees of the rows stays.
+    #[cfg(feature = "eval")]
     pub(crate) fn write_held(&self, executor: &mut Executor, shape: &DenoiserShape) -> Result<()> {
         put(executor, self.info, Data::U32(memory::filled(START, shape.batch * shape.rows(), CLEAN)?))
     }

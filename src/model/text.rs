@@ -70,6 +70,7 @@ impl Vocabulary {
 
     /// The ids of a document with its end behind it, and the bytes of text that each stands for: those behind the
     /// token before. A character split over tokens counts with the first, the end for one byte, the line's own.
+    #[cfg(feature = "eval")]
     pub(crate) fn document(&self, line: &str) -> Result<(Vec<u32>, Vec<usize>)> {
         let encoding = self.tokenizer()?.encode(line)?;
         let mut reached = 0;

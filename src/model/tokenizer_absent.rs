@@ -35,6 +35,7 @@ impl Encoding {
         match *self {}
     }
 
+    #[cfg(feature = "eval")]
     pub fn get_offsets(&self) -> &[(usize, usize)] {
         match *self {}
     }

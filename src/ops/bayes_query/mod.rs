@@ -1,15 +1,18 @@
 //! `bayes_query`: the exact Bayes term's query.
 
+#[cfg(feature = "cpu")]
 mod cpu;
 mod gpu;
+#[cfg(feature = "reference")]
 mod reference;
 
 use crate::Result;
 use crate::gpu::Capabilities;
-use crate::op::{
-    Accuracy, Arguments, Choice, Cost, CpuIo, Dim, Entry, Input, Op, Output, ReferenceData, ReferenceIo, Shapes,
-    Signature,
-};
+#[cfg(feature = "cpu")]
+use crate::op::CpuIo;
+use crate::op::{Accuracy, Arguments, Choice, Cost, Dim, Entry, Input, Op, Output, Shapes, Signature};
+#[cfg(feature = "reference")]
+use crate::op::{ReferenceData, ReferenceIo};
 use crate::ops::StepRow;
 
 /// `(alpha / sigma^2) (z - (1 - alpha) absorb)`: see [`SIGNATURE`]. Its product with embedding `e` is the log-likelihood of
@@ -52,11 +55,13 @@ impl Op for BayesQuery {
         gpu::choices(shapes)
     }
 
+    #[cfg(feature = "cpu")]
     fn run_cpu(&self, shapes: &Shapes, io: &mut CpuIo<'_>) -> Result<()> {
         cpu::run(shapes, io);
         Ok(())
     }
 
+    #[cfg(feature = "reference")]
     fn run_reference(&self, _shapes: &Shapes, io: &ReferenceIo<'_>) -> Result<Vec<ReferenceData>> {
         Ok(reference::run(io))
     }

@@ -1,14 +1,17 @@
 //! `embedding`: rows of a table.
 
+#[cfg(feature = "cpu")]
 mod cpu;
 mod gpu;
+#[cfg(feature = "reference")]
 mod reference;
 
 use crate::gpu::Capabilities;
-use crate::op::{
-    Accuracy, Arguments, Choice, Cost, CpuIo, Dim, Entry, Input, Op, Output, ReferenceData, ReferenceIo, Shapes,
-    Signature,
-};
+#[cfg(feature = "cpu")]
+use crate::op::CpuIo;
+use crate::op::{Accuracy, Arguments, Choice, Cost, Dim, Entry, Input, Op, Output, Shapes, Signature};
+#[cfg(feature = "reference")]
+use crate::op::{ReferenceData, ReferenceIo};
 use crate::{Error, Result};
 
 /// The rows of a table that ids name: see [`SIGNATURE`]. An id of V or more gives a row of zeros on every device.
@@ -51,11 +54,13 @@ impl Op for Embedding {
         gpu::choices(shapes)
     }
 
+    #[cfg(feature = "cpu")]
     fn run_cpu(&self, shapes: &Shapes, io: &mut CpuIo<'_>) -> Result<()> {
         cpu::run(shapes, io);
         Ok(())
     }
 
+    #[cfg(feature = "reference")]
     fn run_reference(&self, shapes: &Shapes, io: &ReferenceIo<'_>) -> Result<Vec<ReferenceData>> {
         Ok(reference::run(shapes, io))
     }

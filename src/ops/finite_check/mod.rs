@@ -1,14 +1,18 @@
 //! `finite_check`: whether an evaluation can be believed.
 
+#[cfg(feature = "cpu")]
 mod cpu;
 mod gpu;
+#[cfg(feature = "reference")]
 mod reference;
 
 use crate::Result;
 use crate::gpu::Capabilities;
-use crate::op::{
-    Accuracy, Arguments, Choice, Cost, CpuIo, Dim, Entry, Input, Op, ReferenceData, ReferenceIo, Shapes, Signature,
-};
+#[cfg(feature = "cpu")]
+use crate::op::CpuIo;
+use crate::op::{Accuracy, Arguments, Choice, Cost, Dim, Entry, Input, Op, Shapes, Signature};
+#[cfg(feature = "reference")]
+use crate::op::{ReferenceData, ReferenceIo};
 use crate::ops::StepRow;
 
 /// Whether the rows of an evaluation are finite: see [`SIGNATURE`]. `z` is the state after the update, `h` what the logits
@@ -33,6 +37,7 @@ const STEP: Input = StepRow::input(6);
 const REPORT: Input = Input::u32(7, "report", &[Dim::Fixed(2)]).updated(Accuracy::Exact);
 
 /// What must be finite.
+#[cfg(any(feature = "cpu", feature = "reference"))]
 const WATCHED: [Input; 5] = [X0, Z, LSE, ENTROPY, H];
 
 /// What it takes and gives.
@@ -65,11 +70,13 @@ impl Op for FiniteCheck {
         gpu::choices(shapes)
     }
 
+    #[cfg(feature = "cpu")]
     fn run_cpu(&self, shapes: &Shapes, io: &mut CpuIo<'_>) -> Result<()> {
         cpu::run(shapes, io);
         Ok(())
     }
 
+    #[cfg(feature = "reference")]
     fn run_reference(&self, shapes: &Shapes, io: &ReferenceIo<'_>) -> Result<Vec<ReferenceData>> {
         Ok(reference::run(shapes, io))
     }

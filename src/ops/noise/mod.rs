@@ -1,14 +1,17 @@
 //! `noise`: counter-based normals, the same bits on every device.
 
+#[cfg(feature = "cpu")]
 mod cpu;
 mod gpu;
+#[cfg(feature = "reference")]
 mod reference;
 
 use crate::gpu::Capabilities;
-use crate::op::{
-    Accuracy, Arguments, Choice, Cost, CpuIo, Dim, Entry, Input, Op, Output, ReferenceData, ReferenceIo, Setting,
-    Shapes, Signature,
-};
+#[cfg(feature = "cpu")]
+use crate::op::CpuIo;
+use crate::op::{Accuracy, Arguments, Choice, Cost, Dim, Entry, Input, Op, Output, Setting, Shapes, Signature};
+#[cfg(feature = "reference")]
+use crate::op::{ReferenceData, ReferenceIo};
 use crate::{Desc, Error, Result, Tensor};
 
 /// Bits by Philox4x32-10, normals of them by Box-Muller: see [`SIGNATURE`]. A seed is two words, the low one first. Block
@@ -64,6 +67,7 @@ pub fn seed_words(seed: u64) -> [u32; 2] {
 }
 
 /// The seeds that pairs of words stand for.
+#[cfg(feature = "reference")]
 pub(crate) fn seeds(words: &[u32]) -> impl Iterator<Item = u64> {
     words.chunks_exact(2).map(|pair| u64::from(pair[1]) << 32 | u64::from(pair[0]))
 }
@@ -87,11 +91,13 @@ impl Op for Noise {
         gpu::choices(self, shapes)
     }
 
+    #[cfg(feature = "cpu")]
     fn run_cpu(&self, _shapes: &Shapes, io: &mut CpuIo<'_>) -> Result<()> {
         cpu::run(self, io);
         Ok(())
     }
 
+    #[cfg(feature = "reference")]
     fn run_reference(&self, _shapes: &Shapes, io: &ReferenceIo<'_>) -> Result<Vec<ReferenceData>> {
         Ok(reference::run(self, io))
     }

@@ -1,15 +1,18 @@
 //! `router`: how much each token wants each expert.
 
+#[cfg(feature = "cpu")]
 mod cpu;
 mod gpu;
+#[cfg(feature = "reference")]
 mod reference;
 
 use crate::Result;
 use crate::gpu::Capabilities;
-use crate::op::{
-    Accuracy, Arguments, Choice, Cost, CpuIo, Dim, Entry, Input, Op, Output, ReferenceData, ReferenceIo, Shapes,
-    Signature,
-};
+#[cfg(feature = "cpu")]
+use crate::op::CpuIo;
+use crate::op::{Accuracy, Arguments, Choice, Cost, Dim, Entry, Input, Op, Output, Shapes, Signature};
+#[cfg(feature = "reference")]
+use crate::op::{ReferenceData, ReferenceIo};
 
 /// `logits[n, e] = x[n] . weight[e] + bias[e] + difficulty[n] difficulty_weight[e]`, the difficulty being the entropy of
 /// the previous prediction in nats: see [`SIGNATURE`].
@@ -54,10 +57,12 @@ impl Op for Router {
         gpu::choices(shapes)
     }
 
+    #[cfg(feature = "cpu")]
     fn run_cpu(&self, shapes: &Shapes, io: &mut CpuIo<'_>) -> Result<()> {
         cpu::run(shapes, io)
     }
 
+    #[cfg(feature = "reference")]
     fn run_reference(&self, shapes: &Shapes, io: &ReferenceIo<'_>) -> Result<Vec<ReferenceData>> {
         Ok(reference::run(shapes, io))
     }

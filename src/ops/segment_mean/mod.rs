@@ -1,15 +1,18 @@
 //! `segment_mean`: what the text says now, segment by segment.
 
+#[cfg(feature = "cpu")]
 mod cpu;
 mod gpu;
+#[cfg(feature = "reference")]
 mod reference;
 
 use crate::gpu::Capabilities;
+#[cfg(feature = "cpu")]
+use crate::op::CpuIo;
 use crate::op::index32;
-use crate::op::{
-    Accuracy, Arguments, Choice, Cost, CpuIo, Dim, Entry, Input, Op, Output, ReferenceData, ReferenceIo, Setting,
-    Shapes, Signature,
-};
+use crate::op::{Accuracy, Arguments, Choice, Cost, Dim, Entry, Input, Op, Output, Setting, Shapes, Signature};
+#[cfg(feature = "reference")]
+use crate::op::{ReferenceData, ReferenceIo};
 use crate::{Desc, Error, Result};
 
 /// The mean of `x0` over the text rows of each segment, zeros where a segment is empty: see [`SIGNATURE`]. `lengths` are
@@ -87,11 +90,13 @@ impl Op for SegmentMean {
         gpu::choices(shapes)
     }
 
+    #[cfg(feature = "cpu")]
     fn run_cpu(&self, shapes: &Shapes, io: &mut CpuIo<'_>) -> Result<()> {
         cpu::run(shapes, io);
         Ok(())
     }
 
+    #[cfg(feature = "reference")]
     fn run_reference(&self, shapes: &Shapes, io: &ReferenceIo<'_>) -> Result<Vec<ReferenceData>> {
         Ok(reference::run(shapes, io))
     }

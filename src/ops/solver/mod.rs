@@ -1,14 +1,17 @@
 //! `solver`: DPM-Solver++ over given predictions.
 
+#[cfg(feature = "cpu")]
 mod cpu;
 mod gpu;
+#[cfg(feature = "reference")]
 mod reference;
 
 use crate::gpu::Capabilities;
-use crate::op::{
-    Accuracy, Arguments, Choice, Cost, CpuIo, Dim, Entry, Input, Op, Output, ReferenceData, ReferenceIo, Setting,
-    Shapes, Signature,
-};
+#[cfg(feature = "cpu")]
+use crate::op::CpuIo;
+use crate::op::{Accuracy, Arguments, Choice, Cost, Dim, Entry, Input, Op, Output, Setting, Shapes, Signature};
+#[cfg(feature = "reference")]
+use crate::op::{ReferenceData, ReferenceIo};
 use crate::schedule::{self, Coefficients, Point};
 use crate::{Desc, Error, Result, Tensor};
 
@@ -20,10 +23,9 @@ use crate::{Desc, Error, Result, Tensor};
 /// NMSE is at most 1e-10 in f32 over at least 50 steps, for `x` and `x0` of any size from 1e-25 to 1e25.
 #[derive(Clone, Debug)]
 pub struct Solver {
-    alpha: Vec<f64>,
-    sigma: Vec<f64>,
-    order: usize,
-    lower_order_final: bool,
+    /// What the reference makes coefficients of itself.
+    #[cfg(feature = "reference")]
+    schedule: reference::Schedule,
     coefficients: Vec<Coefficients>,
 }
 
@@ -98,7 +100,11 @@ impl Solver {
         }
         let points: Vec<_> = alpha.iter().zip(&sigma).map(|(&alpha, &sigma)| Point { alpha, sigma }).collect();
         let coefficients = schedule::solver(&points, order, lower_order_final);
-        Ok(Self { alpha, sigma, order, lower_order_final, coefficients })
+        Ok(Self {
+            #[cfg(feature = "reference")]
+            schedule: reference::Schedule { alpha, sigma, order, lower_order_final },
+            coefficients,
+        })
     }
 }
 
@@ -116,11 +122,13 @@ impl Op for Solver {
         gpu::choices(self, shapes)
     }
 
+    #[cfg(feature = "cpu")]
     fn run_cpu(&self, _shapes: &Shapes, io: &mut CpuIo<'_>) -> Result<()> {
         cpu::run(self, io);
         Ok(())
     }
 
+    #[cfg(feature = "reference")]
     fn run_reference(&self, _shapes: &Shapes, io: &ReferenceIo<'_>) -> Result<Vec<ReferenceData>> {
         Ok(reference::run(self, io))
     }

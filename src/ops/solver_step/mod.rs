@@ -1,17 +1,20 @@
 //! `solver_step`: the sampler's fused update.
 
+#[cfg(feature = "cpu")]
 mod cpu;
 mod gpu;
+#[cfg(feature = "reference")]
 mod reference;
 mod row;
 
 pub use row::StepRow;
 
 use crate::gpu::Capabilities;
-use crate::op::{
-    Accuracy, Arguments, Choice, Cost, CpuIo, Dim, Entry, Input, Op, ReferenceData, ReferenceIo, Setting, Shapes,
-    Signature,
-};
+#[cfg(feature = "cpu")]
+use crate::op::CpuIo;
+use crate::op::{Accuracy, Arguments, Choice, Cost, Dim, Entry, Input, Op, Setting, Shapes, Signature};
+#[cfg(feature = "reference")]
+use crate::op::{ReferenceData, ReferenceIo};
 use crate::{Desc, Error, Result, Tensor};
 
 /// One update of a batch: see [`SIGNATURE`]. `info` is flag + 4 segment (flag 0 noisy, 1 clean, 2 anchor); `prediction` is
@@ -99,6 +102,7 @@ impl SolverStep {
     }
 
     /// What a step asks for, without what there are no inputs for.
+    #[cfg(any(feature = "cpu", feature = "reference"))]
     fn row(&self, shapes: &Shapes, row: StepRow) -> StepRow {
         let omega = if self.guided(shapes) { row.omega } else { 0.0 };
         let c_noise = if shapes.has(SEEDS) { row.c_noise } else { 0.0 };
@@ -125,11 +129,13 @@ impl Op for SolverStep {
         gpu::choices(self, shapes)
     }
 
+    #[cfg(feature = "cpu")]
     fn run_cpu(&self, shapes: &Shapes, io: &mut CpuIo<'_>) -> Result<()> {
         cpu::run(self, shapes, io);
         Ok(())
     }
 
+    #[cfg(feature = "reference")]
     fn run_reference(&self, shapes: &Shapes, io: &ReferenceIo<'_>) -> Result<Vec<ReferenceData>> {
         Ok(reference::run(self, shapes, io))
     }

@@ -65,6 +65,7 @@ impl StepRow {
     }
 
     /// A row from the reference's values.
+    #[cfg(feature = "reference")]
     pub(crate) fn from_f64(words: &[f64]) -> Self {
         Self::from_words(&words.iter().map(|&word| word as f32).collect::<Vec<_>>())
     }

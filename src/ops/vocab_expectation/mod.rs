@@ -1,15 +1,18 @@
 //! `vocab_expectation`: the mean embedding under a softmax over the vocabulary.
 
+#[cfg(feature = "cpu")]
 mod cpu;
 mod gpu;
+#[cfg(feature = "reference")]
 mod reference;
 
 use crate::Result;
 use crate::gpu::Capabilities;
-use crate::op::{
-    Accuracy, Arguments, Choice, Cost, CpuIo, Dim, Entry, Input, Op, Output, ReferenceData, ReferenceIo, Shapes,
-    Signature,
-};
+#[cfg(feature = "cpu")]
+use crate::op::CpuIo;
+use crate::op::{Accuracy, Arguments, Choice, Cost, Dim, Entry, Input, Op, Output, Shapes, Signature};
+#[cfg(feature = "reference")]
+use crate::op::{ReferenceData, ReferenceIo};
 
 /// `x0 = softmax(logits) embed` with `logits = h unembed^T + skip embed^T`, and of each row `lse` (natural log of the sum of
 /// exp), `entropy` in nats, and `token`, the arg-max, the lower one of equals (score interpolation, Dieleman et al. 2022):
@@ -61,10 +64,12 @@ impl Op for VocabExpectation {
         gpu::choices(shapes)
     }
 
+    #[cfg(feature = "cpu")]
     fn run_cpu(&self, shapes: &Shapes, io: &mut CpuIo<'_>) -> Result<()> {
         cpu::run(shapes, io)
     }
 
+    #[cfg(feature = "reference")]
     fn run_reference(&self, shapes: &Shapes, io: &ReferenceIo<'_>) -> Result<Vec<ReferenceData>> {
         Ok(reference::run(shapes, io))
     }

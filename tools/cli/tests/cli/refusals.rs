@@ -28,7 +28,7 @@ fn a_device_is_an_index_or_part_of_a_name() {
             fails(&with(device), 2, &[&format!("no device `{device}`"), "cpu, reference"]);
         }
         for device in ["", " ", "(LLVM)"] {
-            fails(&with(device), 2, &["--device", "an adapter's index, or part of its name"]);
+            fails(&with(device), 2, &["--device", "an adapter's index, its PCI bus id, or part of its name"]);
         }
     }
     assert!(!files.path("out").exists());
