@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
 use super::health::Health;
-use super::scope::{Caught, Scope, now};
+use super::scope::{Caught, Scope, now, reported};
 use super::wait::{Poller, Signal};
 use super::{
     BorrowOptions, BoundsChecks, DeviceChoice, GpuOptions, Kernel, Tier, ZERO_WORKGROUP_MEMORY, adapter, lock,
@@ -548,7 +548,7 @@ impl Gpu {
         match error {
             // A lost device has no memory either.
             wgpu::Error::OutOfMemory { .. } => self.lost().unwrap_or_else(|| self.out_of_memory(&what.into(), bytes)),
-            error => self.lost_or(what, error),
+            error => self.lost_or(what, reported(error)),
         }
     }
 
