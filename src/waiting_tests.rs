@@ -113,7 +113,7 @@ fn steps_can_be_taken_one_by_one() {
     let (generated, _) = driven(is_send(async {
         let mut session = session(&gpu);
         // One that is given up leaves nothing behind.
-        let mut given_up = session.start_async(&[request.clone()], &sampler(5)).await?;
+        let mut given_up = session.start_async(std::slice::from_ref(&request), &sampler(5)).await?;
         assert!(given_up.step_async().await?);
         drop(given_up);
         let mut generation = session.start_async(&[request], &sampler(5)).await?;

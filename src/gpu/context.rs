@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{Error, Result, memory};
 
-/// Most bytes of host memory that a write of any size takes while it is on its way.
+/// Most bytes that are staged in one piece on their way to the device.
 const STAGING: usize = 16 << 20;
 
 /// An open GPU. Clones share the device; each is told of every error of the device since it was made.
