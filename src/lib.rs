@@ -24,15 +24,20 @@
 //!
 //! ```no_run
 //! # async fn app(adapter: wgpu::Adapter, device: wgpu::Device, queue: wgpu::Queue) -> drdiff::Result<()> {
-//! use drdiff::{Device, Gpu, GpuOptions, Model};
+//! use std::ops::ControlFlow;
+//! use drdiff::{Device, Gpu, Model, Prompt, Sampler, SessionOptions};
 //!
-//! let theirs = Device::from(Gpu::from_wgpu(&adapter, device, queue));
-//! let model = Model::load("models", &theirs)?;
-//! // Or one that drdiff opens, without blocking.
-//! let ours = Device::open_async(&GpuOptions::default()).await?;
+//! // Its callbacks stay the app's. `Device::open_async` opens one of drdiff's own.
+//! let device = Device::from(Gpu::from_wgpu(&adapter, device, queue));
+//! let mut session = Model::load("models", &device)?.session(SessionOptions::default())?;
+//! let (prompt, sampler) = (Prompt::prefix("The history of"), Sampler::default());
+//! let text = session.generate_async(&prompt, &sampler, async |_| ControlFlow::Continue(())).await?;
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! Whatever waits for a device comes twice: `..._async` never blocks, the other blocks the calling thread. On a native system
+//! futures may be run by any executor: while one waits, a thread of drdiff's polls the device.
 //!
 //! # Kernels alone
 //!

@@ -151,7 +151,7 @@ fn kernels_and_constants_that_fail_are_named() {
         "a constant",
         "absent inputs",
         "the kernel nn/linear",
-        "a kernel's parameters",
+        // From here on the kernel is there, and its place falls to the next thing.
         "a kernel's parameters",
         "the bindings of nn/linear",
         // Its words.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
 use super::health::Health;
-use super::scope::{Caught, Scope, now};
+use super::scope::{Caught, Scope, now, reported};
 use super::wait::{Poller, Signal};
 use super::{
     BorrowOptions, BoundsChecks, Capabilities, DeviceChoice, GpuOptions, Kernel, Tier, ZERO_WORKGROUP_MEMORY, adapter,
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{Error, Result, memory};
 
-/// Most bytes of host memory that a write of any size takes while it is on its way.
+/// Most bytes that are staged in one piece on their way to the device.
 const STAGING: usize = 16 << 20;
 
 /// An open GPU. Clones share the device; each is told of every error of the device since it was made.
@@ -560,7 +560,7 @@ impl Gpu {
         match error {
             // A lost device has no memory either.
             wgpu::Error::OutOfMemory { .. } => self.lost().unwrap_or_else(|| self.out_of_memory(&what.into(), bytes)),
-            error => self.lost_or(what, error),
+            error => self.lost_or(what, reported(error)),
         }
     }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use super::lock;
 use super::loss::Loss;
+use super::scope::{Reported, reported};
 #[cfg(not(target_family = "wasm"))]
 use super::scope::{Scope, now};
 
@@ -25,7 +26,7 @@ struct Failure {
     lost: Option<String>,
     /// How many errors nobody else caught, and the last of them.
     errors: u64,
-    error: Option<Arc<wgpu::Error>>,
+    error: Option<Arc<Reported>>,
 }
 
 impl Health {
@@ -43,7 +44,7 @@ impl Health {
             health.device.on_uncaptured_error(Arc::new(move |error| {
                 let mut failure = lock(&failure);
                 failure.errors += 1;
-                failure.error = Some(Arc::new(error));
+                failure.error = Some(Arc::new(reported(error)));
             }));
         }
         // In a browser the loss is a promise, which anybody may wait for beside others.
@@ -57,7 +58,7 @@ impl Health {
     }
 
     /// How many errors nobody caught, and the last of them.
-    pub fn uncaught(&self) -> (u64, Option<Arc<wgpu::Error>>) {
+    pub fn uncaught(&self) -> (u64, Option<Arc<Reported>>) {
         let failure = lock(&self.failure);
         (failure.errors, failure.error.clone())
     }

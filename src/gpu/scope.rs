@@ -11,6 +11,23 @@ pub(super) type Verdict = Pin<Box<dyn Future<Output = Option<wgpu::Error>> + Sen
 #[cfg(target_family = "wasm")]
 pub(super) type Verdict = Pin<Box<dyn Future<Output = Option<wgpu::Error>>>>;
 
+/// What wgpu reported, as an error that may go to another thread.
+#[cfg(not(target_family = "wasm"))]
+pub(super) type Reported = wgpu::Error;
+/// What wgpu reported: a browser's own error stays in its thread, so this is its message.
+#[cfg(target_family = "wasm")]
+pub(super) type Reported = std::io::Error;
+
+#[cfg(not(target_family = "wasm"))]
+pub(super) fn reported(error: wgpu::Error) -> Reported {
+    error
+}
+
+#[cfg(target_family = "wasm")]
+pub(super) fn reported(error: wgpu::Error) -> Reported {
+    std::io::Error::other(error.to_string())
+}
+
 /// Catches what wgpu reports of the device's use on this thread until it is closed: nothing is awaited meanwhile.
 pub(super) struct Scope {
     memory: wgpu::ErrorScopeGuard,

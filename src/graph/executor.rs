@@ -71,7 +71,7 @@ pub struct Executor {
 
 #[derive(Debug)]
 enum Backend {
-    Gpu(GpuMemory),
+    Gpu(Box<GpuMemory>),
     Host(Host),
     Reference(Reference),
 }
@@ -121,7 +121,7 @@ impl Executor {
         };
         let plan = Plan::new(&graph, &choices);
         let backend = match device {
-            Device::Gpu(gpu) => Backend::Gpu(GpuMemory::new(gpu, &graph, &plan, &choices, options).await?),
+            Device::Gpu(gpu) => Backend::Gpu(Box::new(GpuMemory::new(gpu, &graph, &plan, &choices, options).await?)),
             Device::Cpu => Backend::Host(Host::new(&graph, &plan)?),
             Device::Reference => Backend::Reference(Reference::new(&graph)?),
         };
@@ -404,14 +404,11 @@ impl Executor {
     /// # Errors
     /// Where the device was lost.
     pub async fn times_async(&self) -> Result<Vec<OpTime>> {
-        match &self.backend {
-            Backend::Gpu(GpuMemory { gpu, profiler: Some(profiler), .. }) => {
-                let times = profiler.read_async(gpu).await?;
-                let ops = self.graph.nodes.iter().zip(times);
-                Ok(ops.map(|(node, (begin, end))| OpTime { name: node.op.name(), begin, end }).collect())
-            }
-            _ => Ok(self.times.clone()),
-        }
+        let Backend::Gpu(memory) = &self.backend else { return Ok(self.times.clone()) };
+        let Some(profiler) = &memory.profiler else { return Ok(Vec::new()) };
+        let times = profiler.read_async(&memory.gpu).await?;
+        let ops = self.graph.nodes.iter().zip(times);
+        Ok(ops.map(|(node, (begin, end))| OpTime { name: node.op.name(), begin, end }).collect())
     }
 
     /// Names the buffers whose sentinel words did not survive.
@@ -606,15 +603,18 @@ mod tests {
 
     #[test]
     fn a_submit_takes_what_its_limit_allows() {
-        for (flops, expected) in [
-            (&[][..], vec![0..0]),
-            (&[1.0, 1.0, 1.0], vec![0..3]),
-            (&[1.0, 4.0, 1.0, 3.0], vec![0..1, 1..2, 2..4]),
+        // The ends of submits, each of which begins where the one before ends.
+        for (flops, ends) in [
+            (&[][..], &[0][..]),
+            (&[1.0, 1.0, 1.0], &[3]),
+            (&[1.0, 4.0, 1.0, 3.0], &[1, 2, 4]),
             // The last one alone exceeds it, and nothing comes behind.
-            (&[2.0, 2.0, 9.0], vec![0..2, 2..3]),
-            (&[9.0, 9.0], vec![0..1, 1..2]),
-            (&[0.0, 0.0, 4.0, 0.0, 0.5], vec![0..4, 4..5]),
+            (&[2.0, 2.0, 9.0], &[2, 3]),
+            (&[9.0, 9.0], &[1, 2]),
+            (&[0.0, 0.0, 4.0, 0.0, 0.5], &[4, 5]),
         ] {
+            let begins = [0].iter().chain(ends);
+            let expected: Vec<_> = begins.zip(ends).map(|(&begin, &end)| begin..end).collect();
             assert_eq!(submits(flops, 4.0), expected, "{flops:?}");
         }
     }

@@ -566,3 +566,22 @@ async fn texts(model: &Model, built: &Built, sequences: &[Sequence]) -> Result<V
     });
     all.collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_has_two_steps_at_most() -> Result<()> {
+        let gpu = crate::loss_tests::open();
+        let model = Model::load(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/tiny"), &gpu.into())?;
+        let mut session = model.session(SessionOptions { length: 24, ..Default::default() })?;
+        let mut generation = session.start(&[Request::default()], &Sampler { steps: 6, ..Sampler::default() })?;
+        let mut in_flight = Vec::new();
+        while generation.step()? {
+            in_flight.push(generation.in_flight.len());
+        }
+        assert_eq!(in_flight, [1, 2, 2, 2, 2, 2]);
+        generation.finish().map(|_| ())
+    }
+}

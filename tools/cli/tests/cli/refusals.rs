@@ -24,7 +24,7 @@ fn a_device_is_an_index_or_part_of_a_name() {
     for command in &commands {
         let with = |device: &'static str| [&command[..], &["--device", device]].concat();
         // An index past the end, and what only a driver's version has.
-        for device in ["9", "256", "19.1.7", "256 bits"] {
+        for device in ["9", "256", "19.1.7", "256 bits", "00ff:65:00.0"] {
             fails(&with(device), 2, &[&format!("no device `{device}`"), "cpu, reference"]);
         }
         for device in ["", " ", "(LLVM)"] {
