@@ -4,7 +4,7 @@ use drdiff_reference as reference;
 
 use super::{filled, index32, require};
 use crate::check::{Arguments, Call, Case, Check, Entry, Gen, Output};
-use crate::gpu::{Grid, Kernel, Recorder, shaders};
+use crate::gpu::{Capability, Grid, Kernel, Recorder, Tier, shaders};
 use crate::graph::{Bindings, Cost, CpuIo, Op, OracleData, OracleIo, Shapes};
 use crate::{DType, Desc, Error, Result, cpu};
 
@@ -61,6 +61,9 @@ crate::params! {
 
 /// One row a workgroup.
 pub const NORM: Kernel = Kernel::core(shaders::NN_NORM, Params::FIELDS, &[false, false, true]);
+
+/// The same with the operations of subgroups.
+pub const NORM_SUBGROUP: Kernel = Kernel { tier: Tier::Subgroup, needs: &[Capability::Subgroups], ..NORM };
 
 impl Op for Norm {
     fn name(&self) -> &'static str {
@@ -136,7 +139,7 @@ impl Op for Norm {
 pub const ENTRY: Entry = Entry {
     name: "norm",
     summary: "y [N,D] = norm(x [N,D]) (1 + scale) + shift, kind=rms|layer",
-    kernels: &[NORM],
+    kernels: &[NORM, NORM_SUBGROUP],
     build,
     cases,
     bench,
