@@ -2,24 +2,25 @@
 //! writes.
 //!
 //! `cargo run --example hlsl -- FOLDER` writes `FOLDER/{fxc,dxc}/{checked,unchecked}/KERNEL.hlsl`: shader model 5.1 and
-//! 6.0, each with the checks of array indices and without.
+//! 6.0 (where a kernel needs more than WebGPU grants everyone, the lowest that has it), each with the checks of array indices and without.
 
 use std::path::Path;
 
 use drdiff::ops::REGISTRY;
 use naga::back::hlsl::ShaderModel;
-use naga::valid::{Capabilities, ValidationFlags, Validator};
 
 #[path = "../tests/common/hlsl.rs"]
 mod hlsl;
+#[path = "../tests/common/wgsl.rs"]
+mod wgsl;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = std::env::args_os().nth(1).ok_or("usage: hlsl FOLDER")?;
     for kernel in REGISTRY.iter().flat_map(|entry| entry.kernels()) {
-        let module = naga::front::wgsl::parse_str(&kernel.wgsl()?)?;
-        let info = Validator::new(ValidationFlags::all(), Capabilities::empty()).validate(&module)?;
+        let (module, info) = wgsl::validate(kernel);
         let name = kernel.label().replace(['/', ' ', '='], "_");
-        for (compiler, model) in [("fxc", ShaderModel::V5_1), ("dxc", ShaderModel::V6_0)] {
+        for &model in hlsl::models(kernel) {
+            let compiler = if model == ShaderModel::V5_1 { "fxc" } else { "dxc" };
             for (variant, checks) in [("checked", true), ("unchecked", false)] {
                 let folder = Path::new(&folder).join(compiler).join(variant);
                 std::fs::create_dir_all(&folder)?;

@@ -1,15 +1,12 @@
 //! Every kernel variant: valid, writable for every backend, and as the host describes it.
 
-use std::io::Write as _;
+use std::collections::BTreeSet;
 use std::process::Command;
 
 use drdiff::gpu::{Capability, Declared, Field, Kernel, Scalar, Tier, shaders};
 use drdiff::ops::{REGISTRY, StepRow};
-use naga::back::hlsl::ShaderModel;
 use naga::back::{msl, spv, wgsl};
-use naga::valid::{
-    Capabilities, FunctionInfo, ModuleInfo, ShaderStages, SubgroupOperationSet, ValidationFlags, Validator,
-};
+use naga::valid::FunctionInfo;
 use naga::{
     AddressSpace, Block, Constant, Expression, Function, GlobalVariable, Handle, Literal, Module, Statement,
     StorageAccess, Type, TypeInner,
@@ -17,33 +14,15 @@ use naga::{
 
 #[path = "common/hlsl.rs"]
 mod hlsl;
+#[path = "common/wgsl.rs"]
+mod wgsl_text;
+
+use wgsl_text::{parse, validate};
 
 fn kernels() -> Vec<&'static Kernel> {
     let all: Vec<_> = REGISTRY.iter().flat_map(|entry| entry.kernels()).collect();
     assert!(all.len() >= REGISTRY.len(), "every op has a kernel");
     all
-}
-
-/// Nothing beyond WebGPU's own but what the kernel says: a kernel without needs runs everywhere.
-fn capabilities(needs: &[Capability]) -> Capabilities {
-    let each = needs.iter().map(|capability| match capability {
-        Capability::Subgroups => Capabilities::SUBGROUP,
-        Capability::F16 => Capabilities::SHADER_FLOAT16,
-        Capability::Matrix { .. } => Capabilities::COOPERATIVE_MATRIX,
-    });
-    each.collect()
-}
-
-fn parse(label: &str, text: &str) -> Module {
-    naga::front::wgsl::parse_str(text).unwrap_or_else(|error| panic!("{label}: {}", error.emit_to_string(text)))
-}
-
-fn validate(kernel: &Kernel) -> (Module, ModuleInfo) {
-    let module = parse(&kernel.label(), &kernel.wgsl().unwrap());
-    let mut validator = Validator::new(ValidationFlags::all(), capabilities(kernel.needs));
-    validator.subgroup_stages(ShaderStages::COMPUTE).subgroup_operations(SubgroupOperationSet::all());
-    let info = validator.validate(&module).unwrap_or_else(|error| panic!("{}: {error:?}", kernel.label()));
-    (module, info)
 }
 
 /// The number that naga makes of a constant, where it is a u32.
@@ -99,6 +78,65 @@ fn every_file_is_used_by_an_op() {
     assert!(files > 0);
 }
 
+/// What a function takes and gives, by the names of types.
+fn signature(module: &Module, function: &Function) -> String {
+    let name = |ty: Handle<Type>| {
+        let ty = &module.types[ty];
+        ty.name.clone().unwrap_or_else(|| format!("{:?}", ty.inner))
+    };
+    let arguments: Vec<_> = function.arguments.iter().map(|argument| name(argument.ty)).collect();
+    let result = function.result.as_ref().map(|result| name(result.ty));
+    format!("{}({}) -> {result:?}", function.name.as_deref().unwrap_or_default(), arguments.join(", "))
+}
+
+/// A kernel is written once for all tiers: whatever fills its slots, the same functions are there.
+#[test]
+fn the_files_of_a_slot_declare_the_same_functions() {
+    let mut tiers = 0;
+    for Declared { source, .. } in shaders::ALL {
+        let signatures = |tier: Tier| {
+            let module = parse(source.name(), source.text(tier));
+            module.functions.iter().map(|(_, function)| signature(&module, function)).collect::<BTreeSet<_>>()
+        };
+        let core = signatures(Tier::Core);
+        for tier in source.tiers().into_iter().skip(1) {
+            assert_eq!(signatures(tier), core, "{}: functions of {} and of core", source.name(), tier.name());
+            assert!(
+                kernels().iter().any(|kernel| kernel.source == *source && kernel.tier == tier),
+                "{}",
+                source.name()
+            );
+            tiers += 1;
+        }
+    }
+    assert!(tiers > 0);
+}
+
+/// A file of a slot that no kernel takes is one that nothing above has seen.
+#[test]
+fn every_file_of_a_slot_is_used() {
+    let mut files = 0;
+    for slot in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/lib")).unwrap() {
+        let slot = slot.unwrap().path();
+        for file in slot.is_dir().then(|| std::fs::read_dir(&slot).unwrap()).into_iter().flatten() {
+            let file = file.unwrap().path();
+            let text = std::fs::read_to_string(&file).unwrap();
+            let tier = [Tier::Core, Tier::Subgroup, Tier::Coop]
+                .into_iter()
+                .find(|tier| file.ends_with(format!("{}.wgsl", tier.name())));
+            let tier = tier.unwrap_or_else(|| panic!("{} is named after no tier", file.display()));
+            let last = text.lines().rev().find(|line| line.contains(": ")).unwrap();
+            assert!(
+                shaders::ALL.iter().any(|all| all.source.text(tier).contains(last)),
+                "{} is not used",
+                file.display()
+            );
+            files += 1;
+        }
+    }
+    assert!(files > 0);
+}
+
 /// A field without what fills gaps, which either side may have.
 fn is_padding(name: &str) -> bool {
     name.trim_end_matches(|c: char| c.is_ascii_digit()) == "pad"
@@ -139,8 +177,12 @@ fn same_fields(label: &str, module: &Module, ty: Handle<Type>, host: &[Field]) {
 #[test]
 fn bindings_and_params_are_what_the_host_says() {
     for kernel in kernels() {
-        let (module, _) = validate(kernel);
+        let (module, info) = validate(kernel);
         let label = kernel.label();
+        for (handle, variable) in module.global_variables.iter().filter(|(_, variable)| variable.binding.is_some()) {
+            // The layout of a pipeline has what its kernel uses.
+            assert!(!info.get_entry_point(0)[handle].is_empty(), "{label}: {:?} is not used", variable.name);
+        }
         let mut bindings: Vec<_> = module
             .global_variables
             .iter()
@@ -185,7 +227,7 @@ fn every_backend_can_be_written() {
         let options = msl::Options { lang_version: (2, 4), fake_missing_bindings: true, ..Default::default() };
         let written = msl::write_string(&module, &info, &options, &msl::PipelineOptions::default());
         assert!(written.unwrap_or_else(|error| panic!("{label}: {error}")).0.contains("kernel void"));
-        for model in [ShaderModel::V5_1, ShaderModel::V6_0] {
+        for &model in hlsl::models(kernel) {
             for bounds_checks in [true, false] {
                 let text = hlsl::write(kernel, &module, &info, model, bounds_checks);
                 assert!(text.contains("numthreads"), "{label}: HLSL");
@@ -331,7 +373,10 @@ fn spirv_val_accepts_every_kernel() {
     let folder = tempfile::tempdir().unwrap();
     for (index, kernel) in kernels().into_iter().enumerate() {
         let (module, info) = validate(kernel);
-        let words = spv::write_vec(&module, &info, &spv::Options::default(), None).unwrap();
+        // wgpu asks for 1.3, the version of Vulkan 1.1, too where a device has it; subgroups need it.
+        let lang_version = if kernel.needs.is_empty() { (1, 0) } else { (1, 3) };
+        let options = spv::Options { lang_version, ..Default::default() };
+        let words = spv::write_vec(&module, &info, &options, None).unwrap();
         let path = folder.path().join(format!("{index}.spv"));
         let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
         std::fs::write(&path, bytes).unwrap();
@@ -353,7 +398,9 @@ fn tint_accepts_every_kernel_where_it_is_installed() {
     let folder = tempfile::tempdir().unwrap();
     for (index, kernel) in kernels().into_iter().enumerate() {
         let path = folder.path().join(format!("{index}.wgsl"));
-        std::fs::File::create(&path).unwrap().write_all(kernel.wgsl().unwrap().as_bytes()).unwrap();
+        // naga refuses the directive that a browser wants.
+        let subgroups = if kernel.needs.contains(&Capability::Subgroups) { "enable subgroups;\n" } else { "" };
+        std::fs::write(&path, subgroups.to_owned() + &kernel.wgsl().unwrap()).unwrap();
         let output = Command::new("tint").args(["--format", "wgsl"]).arg(&path).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{}: {said}", kernel.label());

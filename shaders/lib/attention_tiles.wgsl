@@ -15,6 +15,10 @@
 // lane + 8, lane + 16 and lane + 24; of the output, four dimensions in each chunk of 32. Q, K and V go through
 // workgroup memory in chunks of 32 x 32, vectors along Dh, rows 9 vectors apart so that banks do not collide.
 #import lib/attention.wgsl
+#import lib/four.wgsl load=query_vector buffer=q rows=NONE width=params.head_dim
+#import lib/four.wgsl load=key_vector buffer=k rows=NONE width=params.head_dim
+#import lib/four.wgsl load=value_vector buffer=v rows=NONE width=params.head_dim
+#import lib/four.wgsl load=previous_vector buffer=out rows=NONE width=params.head_dim
 
 @group(0) @binding(1) var<storage, read> q: array<f32>;
 @group(0) @binding(2) var<storage, read> k: array<f32>;
@@ -49,72 +53,10 @@ var<workgroup> weights: array<vec4<f32>, TILE * STRIDE>;
 // Of each thread, for its two queries: maxima, at the end sums.
 var<workgroup> partial: array<vec2<f32>, THREADS>;
 
-// First element of a position's head in q, k and v.
-fn element(part: Part, position: u32) -> u32 {
-    return ((part.batch * params.rows + position) * params.heads + part.head) * params.head_dim;
-}
-
-fn query_vector(part: Part, position: u32, d: u32) -> vec4<f32> {
-    var x = vec4(0.0);
-    if position != NONE {
-        let at = element(part, position) + d;
-        if d + 4u <= params.head_dim {
-            x = vec4(q[at], q[at + 1u], q[at + 2u], q[at + 3u]);
-        } else {
-            if d < params.head_dim {
-                x.x = q[at];
-            }
-            if d + 1u < params.head_dim {
-                x.y = q[at + 1u];
-            }
-            if d + 2u < params.head_dim {
-                x.z = q[at + 2u];
-            }
-        }
-    }
-    return x;
-}
-
-fn key_vector(part: Part, position: u32, d: u32) -> vec4<f32> {
-    var x = vec4(0.0);
-    if position != NONE {
-        let at = element(part, position) + d;
-        if d + 4u <= params.head_dim {
-            x = vec4(k[at], k[at + 1u], k[at + 2u], k[at + 3u]);
-        } else {
-            if d < params.head_dim {
-                x.x = k[at];
-            }
-            if d + 1u < params.head_dim {
-                x.y = k[at + 1u];
-            }
-            if d + 2u < params.head_dim {
-                x.z = k[at + 2u];
-            }
-        }
-    }
-    return x;
-}
-
-fn value_vector(part: Part, position: u32, d: u32) -> vec4<f32> {
-    var x = vec4(0.0);
-    if position != NONE {
-        let at = element(part, position) + d;
-        if d + 4u <= params.head_dim {
-            x = vec4(v[at], v[at + 1u], v[at + 2u], v[at + 3u]);
-        } else {
-            if d < params.head_dim {
-                x.x = v[at];
-            }
-            if d + 1u < params.head_dim {
-                x.y = v[at + 1u];
-            }
-            if d + 2u < params.head_dim {
-                x.z = v[at + 2u];
-            }
-        }
-    }
-    return x;
+// Row of a position's head in q, k and v.
+fn head_row(part: Part, position: u32) -> u32 {
+    let row = (part.batch * params.rows + position) * params.heads + part.head;
+    return select(row, NONE, position == NONE);
 }
 
 fn store_vector(row: u32, d: u32, x: vec4<f32>) {
@@ -131,24 +73,6 @@ fn store_vector(row: u32, d: u32, x: vec4<f32>) {
     if d + 3u < params.head_dim {
         out[at + 3u] = x.w;
     }
-}
-
-fn previous_vector(row: u32, d: u32) -> vec4<f32> {
-    let at = row * params.head_dim + d;
-    var x = vec4(0.0);
-    if d < params.head_dim {
-        x.x = out[at];
-    }
-    if d + 1u < params.head_dim {
-        x.y = out[at + 1u];
-    }
-    if d + 2u < params.head_dim {
-        x.z = out[at + 2u];
-    }
-    if d + 3u < params.head_dim {
-        x.w = out[at + 3u];
-    }
-    return x;
 }
 
 fn largest(x: vec4<f32>) -> f32 {
@@ -174,6 +98,7 @@ fn attend(part: Part, thread: u32) {
     let row = thread / 8u;
     let lane = thread % 8u;
     let queries = vec2(query_position(part, row), query_position(part, row + 16u));
+    let query_rows = vec2(head_row(part, queries.x), head_row(part, queries.y));
     var top = vec2(MASKED);
     // Of this thread's columns alone; the eight threads of a row are summed at the end.
     var total = vec2(0.0);
@@ -202,6 +127,7 @@ fn attend(part: Part, thread: u32) {
     }
     for (var tile = 0u; tile < part.key_tiles; tile += 1u) {
         let keys = vec2(key_position(part, tile, row), key_position(part, tile, row + 16u));
+        let key_rows = vec2(head_row(part, keys.x), head_row(part, keys.y));
         prepare_tile(part, tile, thread);
         var scores0 = vec4(0.0);
         var scores1 = vec4(0.0);
@@ -209,11 +135,11 @@ fn attend(part: Part, thread: u32) {
             let d = chunk * CHUNK + lane * 4u;
             // A single chunk of the queries stays where it is.
             if CHUNKS > 1u || tile == 0u {
-                query_tile[row * STRIDE + lane] = query_vector(part, queries.x, d);
-                query_tile[(row + 16u) * STRIDE + lane] = query_vector(part, queries.y, d);
+                query_tile[row * STRIDE + lane] = query_vector(query_rows.x, d);
+                query_tile[(row + 16u) * STRIDE + lane] = query_vector(query_rows.y, d);
             }
-            key_tile[row * STRIDE + lane] = key_vector(part, keys.x, d);
-            key_tile[(row + 16u) * STRIDE + lane] = key_vector(part, keys.y, d);
+            key_tile[row * STRIDE + lane] = key_vector(key_rows.x, d);
+            key_tile[(row + 16u) * STRIDE + lane] = key_vector(key_rows.y, d);
             workgroupBarrier();
             for (var i = 0u; i < 8u; i += 1u) {
                 let a = query_tile[row * STRIDE + i];
@@ -249,8 +175,8 @@ fn attend(part: Part, thread: u32) {
         weights[(row + 16u) * STRIDE + lane] = weights1;
         for (var chunk = 0u; chunk < CHUNKS; chunk += 1u) {
             let d = chunk * CHUNK + lane * 4u;
-            key_tile[row * STRIDE + lane] = value_vector(part, keys.x, d);
-            key_tile[(row + 16u) * STRIDE + lane] = value_vector(part, keys.y, d);
+            key_tile[row * STRIDE + lane] = value_vector(key_rows.x, d);
+            key_tile[(row + 16u) * STRIDE + lane] = value_vector(key_rows.y, d);
             workgroupBarrier();
             var sum0 = sums0[chunk] * shrink.x;
             var sum1 = sums1[chunk] * shrink.y;

@@ -2,10 +2,11 @@
 // then y (1 + scale) + shift (adaLN, Peebles and Xie 2023). Layer norm takes the row's first value off all others before
 // it adds them up: beside a large mean they would lose the digits that their differences need.
 //
-// Tiling: a workgroup makes one row; its 64 threads add up every 64th element, then in a tree.
+// Tiling: a workgroup makes one row; its threads add up every THREADS-th element, then among themselves.
 // Bindings: params, x [rows, dim], modulation (dim values at each offset) or nothing, y [rows, dim].
 // Grid: one workgroup a row, flat.
 #import lib/grid.wgsl
+#import lib/row_sum
 
 struct Params {
     rows: u32,
@@ -29,28 +30,13 @@ const THREADS: u32 = 64u;
 const OVERFLOWING: f32 = 1.0e38;
 const SHRINK: f32 = 0x1p-72;
 
-var<workgroup> partial: array<f32, THREADS>;
-
-// The sum of one value a thread, for every thread.
-fn total(thread: u32, value: f32) -> f32 {
-    workgroupBarrier();
-    partial[thread] = value;
-    workgroupBarrier();
-    for (var half = THREADS / 2u; half > 0u; half >>= 1u) {
-        if thread < half {
-            partial[thread] += partial[thread + half];
-        }
-        workgroupBarrier();
-    }
-    return partial[0];
-}
-
 @compute @workgroup_size(THREADS)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) thread: u32,
+    lane: Lane,
 ) {
+    let thread = lane.thread;
     let row = flat_group(group, groups);
     if row >= params.rows {
         return;
@@ -65,14 +51,14 @@ fn main(
         for (var d = thread; d < params.dim; d += THREADS) {
             sum += x[begin + d] - origin;
         }
-        mean = total(thread, sum) / count;
+        mean = total(lane, sum) / count;
     }
     var squares = 0.0;
     for (var d = thread; d < params.dim; d += THREADS) {
         let centred = x[begin + d] - origin - mean;
         squares += centred * centred;
     }
-    let sum_of_squares = total(thread, squares);
+    let sum_of_squares = total(lane, squares);
     var inverse = 1.0 / sqrt(sum_of_squares / count + params.eps);
     if sum_of_squares > OVERFLOWING {
         // Each thread by itself, for a barrier may not stand here; hardly a row is so large.

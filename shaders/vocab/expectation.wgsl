@@ -10,6 +10,10 @@
 // x0 [splits, rows, embed_dim], first and second [splits, rows] (lse and entropy of a single split, else max and
 // (tail, t) for vocab/merge, and x0 not yet divided), token [splits, rows].
 // Grid: one workgroup for each 32 rows, split and VALUE_DIM columns, flat, columns fastest.
+#import lib/four.wgsl load=h4 buffer=h rows=params.rows width=params.dim
+#import lib/four.wgsl load=unembed4 buffer=unembed rows=params.vocab width=params.dim
+#import lib/four.wgsl load=embed4 buffer=embed rows=params.vocab width=params.embed_dim
+#import lib/four.wgsl load=skip4 buffer=skip rows=params.rows width=params.embed_dim
 #import lib/grid.wgsl
 #import lib/log.wgsl
 #import lib/scores.wgsl
@@ -53,63 +57,6 @@ struct Row {
     // This thread's share.
     tail: f32,
     t: f32,
-}
-
-// Four elements from (row, k), zeros outside.
-fn h4(row: u32, k: u32) -> vec4<f32> {
-    let at = row * params.dim + k;
-    if row >= params.rows || k >= params.dim {
-        return vec4(0.0);
-    }
-    if k + 4u <= params.dim {
-        return vec4(h[at], h[at + 1u], h[at + 2u], h[at + 3u]);
-    }
-    var v = vec4(h[at], 0.0, 0.0, 0.0);
-    if k + 1u < params.dim { v.y = h[at + 1u]; }
-    if k + 2u < params.dim { v.z = h[at + 2u]; }
-    return v;
-}
-
-fn unembed4(key: u32, k: u32) -> vec4<f32> {
-    let at = key * params.dim + k;
-    if key >= params.vocab || k >= params.dim {
-        return vec4(0.0);
-    }
-    if k + 4u <= params.dim {
-        return vec4(unembed[at], unembed[at + 1u], unembed[at + 2u], unembed[at + 3u]);
-    }
-    var v = vec4(unembed[at], 0.0, 0.0, 0.0);
-    if k + 1u < params.dim { v.y = unembed[at + 1u]; }
-    if k + 2u < params.dim { v.z = unembed[at + 2u]; }
-    return v;
-}
-
-fn embed4(key: u32, k: u32) -> vec4<f32> {
-    let at = key * params.embed_dim + k;
-    if key >= params.vocab || k >= params.embed_dim {
-        return vec4(0.0);
-    }
-    if k + 4u <= params.embed_dim {
-        return vec4(embed[at], embed[at + 1u], embed[at + 2u], embed[at + 3u]);
-    }
-    var v = vec4(embed[at], 0.0, 0.0, 0.0);
-    if k + 1u < params.embed_dim { v.y = embed[at + 1u]; }
-    if k + 2u < params.embed_dim { v.z = embed[at + 2u]; }
-    return v;
-}
-
-fn skip4(row: u32, k: u32) -> vec4<f32> {
-    let at = row * params.embed_dim + k;
-    if row >= params.rows || k >= params.embed_dim {
-        return vec4(0.0);
-    }
-    if k + 4u <= params.embed_dim {
-        return vec4(skip[at], skip[at + 1u], skip[at + 2u], skip[at + 3u]);
-    }
-    var v = vec4(skip[at], 0.0, 0.0, 0.0);
-    if k + 1u < params.embed_dim { v.y = skip[at + 1u]; }
-    if k + 2u < params.embed_dim { v.z = skip[at + 2u]; }
-    return v;
 }
 
 @compute @workgroup_size(THREADS)

@@ -3,6 +3,8 @@
 // Tiling: a workgroup takes 32 rows through the whole table, 32 tokens at a time (lib/scores); the 8 threads of a
 // row keep their own best until the end.
 // Bindings: params, x [rows, dim], table [vocab, dim], token [rows]. Grid: one workgroup for each 32 rows, flat.
+#import lib/four.wgsl load=x4 buffer=x rows=params.rows width=params.dim
+#import lib/four.wgsl load=table4 buffer=table rows=params.vocab width=params.dim
 #import lib/grid.wgsl
 #import lib/scores.wgsl
 
@@ -19,34 +21,6 @@ struct Params {
 
 var<workgroup> maxima: array<f32, 8u * ROWS>;
 var<workgroup> holders: array<u32, 8u * ROWS>;
-
-fn x4(row: u32, k: u32) -> vec4<f32> {
-    let at = row * params.dim + k;
-    if row >= params.rows || k >= params.dim {
-        return vec4(0.0);
-    }
-    if k + 4u <= params.dim {
-        return vec4(x[at], x[at + 1u], x[at + 2u], x[at + 3u]);
-    }
-    var v = vec4(x[at], 0.0, 0.0, 0.0);
-    if k + 1u < params.dim { v.y = x[at + 1u]; }
-    if k + 2u < params.dim { v.z = x[at + 2u]; }
-    return v;
-}
-
-fn table4(key: u32, k: u32) -> vec4<f32> {
-    let at = key * params.dim + k;
-    if key >= params.vocab || k >= params.dim {
-        return vec4(0.0);
-    }
-    if k + 4u <= params.dim {
-        return vec4(table[at], table[at + 1u], table[at + 2u], table[at + 3u]);
-    }
-    var v = vec4(table[at], 0.0, 0.0, 0.0);
-    if k + 1u < params.dim { v.y = table[at + 1u]; }
-    if k + 2u < params.dim { v.z = table[at + 2u]; }
-    return v;
-}
 
 @compute @workgroup_size(THREADS)
 fn main(

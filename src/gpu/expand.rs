@@ -8,7 +8,7 @@
 //!
 //! `#import lib/NAME.wgsl buffer=query load=load_query` puts words of the caller's in the place of the file's own. The
 //! file lists them in a line `#parameters buffer load`; each is given by every import, and as often as the values differ
-//! the file is there. A value is a name, or names with dots between them.
+//! the file is there. A value is a name, or names with dots between them. Comments stay as they are.
 //!
 //! What WGSL wants first (`enable`, `requires` and `diagnostic` directives) goes to the top, once each, whichever file it
 //! is in.
@@ -66,7 +66,8 @@ impl Expansion<'_> {
         let text = fs::read_to_string(file).map_err(|error| (file.clone(), error))?;
         let (declared, text) = split_parameters(&text);
         check_parameters(import, &declared, &text, by)?;
-        for line in replace_words(&text, &import.parameters).lines() {
+        for line in text.lines() {
+            let line = &*replace_words(line, &import.parameters);
             match line.strip_prefix("#import ") {
                 Some(line) => {
                     let next = self.import(line, file)?;
@@ -156,7 +157,8 @@ fn split_parameters(text: &str) -> (Vec<String>, String) {
     (names, rest)
 }
 
-/// Refuses parameters that the file does not take, that are missing, given twice or not used.
+/// Refuses parameters that the file does not take, that are missing, given twice or not used, and values that would
+/// change their meaning in the file.
 fn check_parameters(import: &Import, declared: &[String], text: &str, by: &Path) -> Result<(), Failure> {
     let given = &import.parameters;
     let takes = if declared.is_empty() { "none".to_owned() } else { declared.join(", ") };
@@ -170,37 +172,47 @@ fn check_parameters(import: &Import, declared: &[String], text: &str, by: &Path)
     if let Some(name) = declared.iter().find(|name| !given.iter().any(|(given, _)| given == *name)) {
         return Err(wrong(by, format!("it imports {file} without `{name}`, whose parameters are: {takes}")));
     }
-    match declared.iter().find(|name| !words(text).any(|(word, _)| word == name.as_str())) {
-        Some(name) => Err(wrong(&import.file, format!("its parameter `{name}` stands nowhere in it"))),
+    let stands =
+        |name: &str| text.lines().any(|line| pieces(split_comment(line).0).any(|(word, own)| own && word == name));
+    if let Some(name) = declared.iter().find(|name| !stands(name)) {
+        return Err(wrong(&import.file, format!("its parameter `{name}` stands nowhere in it")));
+    }
+    // A local variable of the file, say, would be taken for the caller's.
+    let first = |value: &str| value.split('.').next().unwrap_or_default().to_owned();
+    let taken = given.iter().map(|(_, value)| first(value)).find(|value| !declared.contains(value) && stands(value));
+    match taken {
+        Some(name) => {
+            Err(wrong(by, format!("it gives {file} the name `{name}`, which that file has a use of its own for")))
+        }
         None => Ok(()),
     }
 }
 
-/// The text in words and what follows each of them up to the next.
-fn words(text: &str) -> impl Iterator<Item = (&str, &str)> {
-    let mut rest = text;
+/// A line in pieces; true for those that are words of their own, not members of something.
+fn pieces(line: &str) -> impl Iterator<Item = (&str, bool)> {
+    let (mut rest, mut member) = (line, false);
     std::iter::from_fn(move || {
-        if rest.is_empty() {
-            return None;
-        }
-        let end = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
-        let (word, behind) = rest.split_at(end);
-        let gap = behind.find(is_word).unwrap_or(behind.len());
-        let (gap, behind) = behind.split_at(gap);
-        rest = behind;
-        Some((word, gap))
+        let word = rest.starts_with(is_word);
+        let end = rest.find(|c| is_word(c) != word).unwrap_or(rest.len());
+        let (piece, behind) = rest.split_at(end);
+        let own = word && !member;
+        (rest, member) = (behind, piece.ends_with('.'));
+        (!piece.is_empty()).then_some((piece, own))
     })
 }
 
-/// The text with each whole word that has a value replaced by it.
-fn replace_words(text: &str, values: &[(String, String)]) -> String {
-    let mut out = String::with_capacity(text.len());
-    for (word, gap) in words(text) {
-        let value = values.iter().find(|(name, _)| name == word);
-        out.push_str(value.map_or(word, |(_, value)| value));
-        out.push_str(gap);
-    }
-    out
+/// The line with each word that has a value replaced by it, but for its comment.
+fn replace_words(line: &str, values: &[(String, String)]) -> String {
+    let (code, comment) = split_comment(line);
+    let value = |(piece, own): (&str, bool)| {
+        let value = values.iter().find(|(name, _)| own && name == piece);
+        value.map_or(piece, |(_, value)| value).to_owned()
+    };
+    pieces(code).map(value).collect::<String>() + comment
+}
+
+fn split_comment(line: &str) -> (&str, &str) {
+    line.split_at(line.find("//").unwrap_or(line.len()))
 }
 
 #[cfg(test)]
@@ -274,11 +286,11 @@ mod tests {
 
     #[test]
     fn parameters_replace_whole_words() {
-        let four = "#parameters load buffer\nfn load(at: u32) -> f32 { return buffer[at] + load_buffer + _buffer.x; }";
+        let four = "#parameters load buffer\n// load\nfn load(at: u32) -> f32 { return buffer[at] + load_buffer + _buffer.load; } // buffer";
         let a = "#import lib/four.wgsl buffer=query load=load_query\n#import lib/four.wgsl load=load_query buffer=query\n\
                  #import lib/four.wgsl buffer=load load=params.buffer\n";
-        let expected = "fn load_query(at: u32) -> f32 { return query[at] + load_buffer + _buffer.x; }\n\
-                        fn params.buffer(at: u32) -> f32 { return load[at] + load_buffer + _buffer.x; }\n";
+        let expected = "// load\nfn load_query(at: u32) -> f32 { return query[at] + load_buffer + _buffer.load; } // buffer\n\
+                        // load\nfn params.buffer(at: u32) -> f32 { return load[at] + load_buffer + _buffer.load; } // buffer\n";
         assert_eq!(expanded(&[("a.wgsl", a), ("lib/four.wgsl", four)], 0).unwrap(), expected);
         // Handed on.
         let b = "#parameters name\n#import lib/c.wgsl inner=name\n";
@@ -300,9 +312,11 @@ mod tests {
         assert_eq!(text(" six=x", "b"), "a.wgsl: it gives `six` to lib/b.wgsl, whose parameters are: none");
         assert_eq!(text(" one=x one=y two=z", b), "a.wgsl: it gives `one` to lib/b.wgsl twice");
         assert_eq!(
-            text(" one=x two=y", "#parameters one two\none"),
+            text(" one=x two=y", "#parameters one two\none // two"),
             "lib/b.wgsl: its parameter `two` stands nowhere in it"
         );
+        let error = text(" one=x two=y", "#parameters one two\none two x");
+        assert_eq!(error, "a.wgsl: it gives lib/b.wgsl the name `x`, which that file has a use of its own for");
         for import in [" one", " one=", " one=4", " one=a..b", " one=a+b", " =x"] {
             let error = text(import, b);
             assert!(error.starts_with("a.wgsl: ") && error.contains(import.trim()) || import == " =x", "{error}");

@@ -570,10 +570,12 @@ async fn texts(model: &Model, built: &Built, sequences: &[Sequence]) -> Result<V
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{DeviceChoice, Gpu, GpuOptions};
 
     #[test]
     fn a_device_has_two_steps_at_most() -> Result<()> {
-        let gpu = crate::loss_tests::open();
+        let options = GpuOptions { device: DeviceChoice::Gpu, ..GpuOptions::default() };
+        let gpu = Gpu::open(&options)?;
         let model = Model::load(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/tiny"), &gpu.into())?;
         let mut session = model.session(SessionOptions { length: 24, ..Default::default() })?;
         let mut generation = session.start(&[Request::default()], &Sampler { steps: 6, ..Sampler::default() })?;

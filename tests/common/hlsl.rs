@@ -1,9 +1,24 @@
 //! HLSL of a kernel, written as wgpu's DX12 back end writes it for a pipeline of ours.
 
-use drdiff::gpu::{Kernel, ZERO_WORKGROUP_MEMORY};
+use drdiff::gpu::{Capability, Kernel, ZERO_WORKGROUP_MEMORY};
 use naga::back::hlsl::{BindTarget, Options, PipelineOptions, ShaderModel, Writer};
 use naga::valid::ModuleInfo;
 use naga::{AddressSpace, Module, ResourceBinding, ShaderStage, StorageAccess};
+
+/// The shader models that the kernel can be written for: FXC's and DXC's where it needs nothing, DXC's alone for subgroups
+/// (6.0) and f16 (6.2), none for matrices.
+pub fn models(kernel: &Kernel) -> &'static [ShaderModel] {
+    let needs = |wanted: fn(&Capability) -> bool| kernel.needs.iter().any(wanted);
+    if needs(|capability| matches!(capability, Capability::Matrix { .. })) {
+        &[]
+    } else if needs(|capability| *capability == Capability::F16) {
+        &[ShaderModel::V6_2]
+    } else if !kernel.needs.is_empty() {
+        &[ShaderModel::V6_0]
+    } else {
+        &[ShaderModel::V5_1, ShaderModel::V6_0]
+    }
+}
 
 /// The HLSL of the entry point `main`, with every array index checked or with none.
 pub fn write(kernel: &Kernel, module: &Module, info: &ModuleInfo, model: ShaderModel, bounds_checks: bool) -> String {

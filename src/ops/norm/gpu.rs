@@ -2,7 +2,7 @@
 
 use super::{D, MODULATION, Norm, X, Y};
 use crate::Result;
-use crate::gpu::{Kernel, shaders};
+use crate::gpu::{Capability, Kernel, Tier, shaders};
 use crate::op::{Choice, Grid, Shapes};
 
 crate::params! {
@@ -19,8 +19,10 @@ crate::params! {
 
 /// One row a workgroup.
 const NORM: Kernel = Kernel::core(shaders::NN_NORM, Params::FIELDS, &[false, false, true]);
+/// The same, with sums over subgroups by their own operations.
+const NORM_SUBGROUP: Kernel = NORM.of_tier(Tier::Subgroup, &[Capability::Subgroups]);
 /// Every variant.
-pub(super) const KERNELS: &[&[Kernel]] = &[&[NORM]];
+pub(super) const KERNELS: &[&[Kernel]] = &[&[NORM, NORM_SUBGROUP]];
 
 pub(super) fn choices(op: &Norm, shapes: &Shapes) -> Result<Vec<Choice>> {
     let (rows, dim) = (shapes.rows(), shapes.size(D));
@@ -37,5 +39,6 @@ pub(super) fn choices(op: &Norm, shapes: &Shapes) -> Result<Vec<Choice>> {
         scale_offset: shapes.index32("scale_offset", op.scale_offset)?,
     };
     let buffers = [X.into(), MODULATION.into(), Y.into()];
-    Ok(vec![Choice::of(&NORM, &params, &buffers, Grid::flat(rows))])
+    let kernels = [NORM, NORM_SUBGROUP];
+    Ok(kernels.iter().map(|kernel| Choice::of(kernel, &params, &buffers, Grid::flat(rows))).collect())
 }
