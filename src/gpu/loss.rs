@@ -52,6 +52,7 @@ impl Loss {
         }
     }
 
+    #[cfg(not(target_family = "wasm"))]
     pub(super) fn waits(&self, for_all: bool) {
         if self.watched.load(Ordering::SeqCst) {
             lock(&self.waits).push((std::thread::current().id(), for_all));
@@ -68,6 +69,7 @@ impl Loss {
         lock(&self.waits).clone()
     }
 
+    #[cfg(not(target_family = "wasm"))]
     pub(super) fn polled(&self) {
         let lost = self.points() > self.at.load(Ordering::SeqCst);
         if lost && self.panics.load(Ordering::SeqCst) {

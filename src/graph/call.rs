@@ -53,7 +53,16 @@ impl Call {
     ///
     /// # Errors
     /// Where the inputs do not suit the op, or the device lacks memory.
+    #[cfg(not(target_family = "wasm"))]
     pub fn prepare(self, device: &Device, options: ExecutorOptions) -> Result<Prepared> {
+        crate::gpu::block_on(self.prepare_async(device, options))
+    }
+
+    /// The same, without blocking.
+    ///
+    /// # Errors
+    /// Where the inputs do not suit the op, or the device lacks memory.
+    pub async fn prepare_async(self, device: &Device, options: ExecutorOptions) -> Result<Prepared> {
         let mut graph = Graph::new();
         let values: Vec<_> =
             self.inputs.iter().map(|input| input.as_ref().map(|tensor| graph.state(tensor.desc().clone()))).collect();
@@ -63,7 +72,7 @@ impl Call {
         for &value in &written {
             graph.keep(value);
         }
-        let mut executor = Executor::new(device, graph, options)?;
+        let mut executor = Executor::new_async(device, graph, options).await?;
         for (value, tensor) in values.iter().zip(&self.inputs) {
             if let (Some(value), Some(tensor)) = (value, tensor) {
                 executor.write(*value, tensor)?;

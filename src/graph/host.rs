@@ -1,8 +1,8 @@
 //! A graph on the CPU device: f32, memory shared by the plan's slots.
 
-use super::{Graph, Plan, Source};
+use super::{Graph, Plan, Source, reserve};
 use crate::op::{CpuIo, Inputs, Outputs};
-use crate::{Error, Result, Tensor, memory};
+use crate::{Result, Tensor, memory};
 
 /// Memory of a graph on the CPU: one block for each slot and for each persistent value.
 #[derive(Debug)]
@@ -10,18 +10,6 @@ pub(super) struct Host {
     blocks: Vec<Vec<u32>>,
     /// The block of each value; constants have none.
     block: Vec<Option<usize>>,
-}
-
-/// Asks the system for all of a graph's memory at once: small allocations one by one would succeed until the process is
-/// killed.
-///
-/// # Errors
-/// Where it is refused.
-pub(super) fn reserve(device: &str, bytes: u64) -> Result<()> {
-    memory::room("the graph", bytes).map_err(|_| {
-        let (device, what) = (device.to_owned(), "the graph".to_owned());
-        Error::OutOfMemory { device, what, bytes }
-    })
 }
 
 impl Host {

@@ -308,6 +308,19 @@ impl Graph {
     }
 }
 
+/// Asks the system for all of a graph's memory at once: small allocations one by one would succeed until the process is
+/// killed.
+///
+/// # Errors
+/// Where it is refused.
+#[cfg(any(feature = "cpu", feature = "reference"))]
+fn reserve(device: &str, bytes: u64) -> Result<()> {
+    crate::memory::room("the graph", bytes).map_err(|_| {
+        let (device, what) = (device.to_owned(), "the graph".to_owned());
+        Error::OutOfMemory { device, what, bytes }
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

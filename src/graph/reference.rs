@@ -1,7 +1,6 @@
 //! A graph in the f64 reference.
 
-use super::host::reserve;
-use super::{Graph, Node, Source, Value};
+use super::{Graph, Node, Source, Value, reserve};
 use crate::op::{ReferenceData, ReferenceIo};
 use crate::{DType, Data, Desc, Result, Tensor, memory};
 

@@ -44,7 +44,21 @@ pub struct Denoised {
 ///
 /// # Errors
 /// Where tensors do not suit the model, settings are outside what is accepted, or the device failed.
+#[cfg(not(target_family = "wasm"))]
 pub fn denoise(
+    network: (&Config, &Weights),
+    input: &DenoiseInput,
+    sampler: &Sampler,
+    device: &Device,
+) -> Result<Denoised> {
+    crate::gpu::block_on(denoise_async(network, input, sampler, device))
+}
+
+/// The same as `denoise`, without blocking.
+///
+/// # Errors
+/// Where tensors do not suit the model, settings are outside what is accepted, or the device failed.
+pub async fn denoise_async(
     (config, weights): (&Config, &Weights),
     input: &DenoiseInput,
     sampler: &Sampler,
@@ -62,15 +76,15 @@ pub fn denoise(
             return Err(Error::argument("`self`", "given for a whole run", "it beside `gamma` alone"));
         }
         let mut run =
-            Denoising::new(config, weights, (rows.len(), sampler.guidance != 0.0), [batch, positions], device)?;
+            Denoising::new(config, weights, (rows.len(), sampler.guidance != 0.0), [batch, positions], device).await?;
         run.start((config, weights), input.z.words(), &[], sampler.seed)?;
         for row in &rows {
             run.step(row)?;
         }
-        return run.result(true);
+        return run.result(true).await;
     };
     // A graph has one gamma, so each sequence is a run of its own.
-    let mut run = Denoising::new(config, weights, (1, false), [1, positions], device)?;
+    let mut run = Denoising::new(config, weights, (1, false), [1, positions], device).await?;
     let size = positions * config.embedding_dim;
     let mut all = Joined::new(batch, [positions, config.embedding_dim])?;
     for (b, &gamma) in gamma.as_f32().unwrap_or(&[]).iter().enumerate() {
@@ -78,7 +92,7 @@ pub fn denoise(
         let last = input.last.as_ref().map_or(&[][..], |last| &last.words()[own.clone()]);
         run.start((config, weights), &input.z.words()[own], last, sampler.seed)?;
         run.step(&StepRow { evaluation: 1.0, ..evaluation(f64::from(gamma)) })?;
-        all.add(&run.result(false)?);
+        all.add(&run.result(false).await?);
     }
     Ok(all.finish())
 }
@@ -144,7 +158,7 @@ fn sizes(config: &Config, input: &DenoiseInput) -> Result<[usize; 2]> {
 struct Denoising(Built);
 
 impl Denoising {
-    fn new(
+    async fn new(
         config: &Config,
         weights: &Weights,
         (steps, guidance): (usize, bool),
@@ -156,7 +170,7 @@ impl Denoising {
         let sharpening = Sharpening::default();
         let shape = DenoiserShape { batch, positions, level, guidance, sharpening, inspect: false };
         let Denoiser { graph, handles } = Denoiser::with(config, weights, &shape)?;
-        let executor = Executor::new(device, graph, Default::default())?;
+        let executor = Executor::new_async(device, graph, Default::default()).await?;
         Ok(Self(Built { shape, handles, executor, run: Run { steps, positions: batch * (anchors + positions) } }))
     }
 
@@ -195,9 +209,9 @@ impl Denoising {
     }
 
     /// What the last evaluation gave.
-    fn result(&self, with_state: bool) -> Result<Denoised> {
+    async fn result(&self, with_state: bool) -> Result<Denoised> {
         let handles = &self.0.handles;
-        let all = self.0.results([handles.x0, handles.difficulty, handles.token, handles.z])?;
+        let all = self.0.results_async([handles.x0, handles.difficulty, handles.token, handles.z]).await?;
         let [x0, entropy, token, z] = &all;
         let z = if with_state { Some(self.text(z)?) } else { None };
         Ok(Denoised { x0: self.text(x0)?, entropy: self.text(entropy)?, token: self.text(token)?, z })

@@ -25,7 +25,9 @@ mod weights;
 
 pub use architecture::FORMAT;
 pub use config::{BudgetConfig, Config, Conventions, Level, PatternName};
-pub use denoise::{DenoiseInput, Denoised, denoise};
+#[cfg(not(target_family = "wasm"))]
+pub use denoise::denoise;
+pub use denoise::{DenoiseInput, Denoised, denoise_async};
 pub use denoiser::{Denoiser, Handles};
 pub use network::DenoiserShape;
 pub use sampler::{Method, Prompt, Sampler};

@@ -88,7 +88,7 @@ impl Built {
     ///
     /// # Errors
     /// Where a prediction of the run was not finite, or the device was lost.
-    #[cfg(not(target_family = "wasm"))]
+    #[cfg(all(feature = "eval", not(target_family = "wasm")))]
     pub fn results<const N: usize>(&self, values: [Value; N]) -> Result<[Tensor; N]> {
         block_on(self.results_async(values))
     }
