@@ -65,6 +65,7 @@ check cargo fmt --all --check
 check cargo fmt --all --check --manifest-path fuzz/Cargo.toml
 check scripts/software-vulkan.sh
 check cargo clippy --workspace --all-targets -- -D warnings
+check cargo clippy -p drdiff --lib --no-default-features -- -D warnings
 check env RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps
 
 # One build for the tests and for the program that verifies below.

@@ -256,6 +256,17 @@ mod tests {
         assert!(error.to_string().len() < 1000 && error.to_string().contains("(2097152 bytes)"));
         let error = Error::format("some file", "the tensor `a\nb\u{1b}[2J`");
         assert_eq!(explain(&error), "some file: the tensor `a b\\u{1b}[2J`");
+        let limit = |fits| Error::Limit {
+            what: "a value".to_owned(),
+            needed: 9,
+            limit: 8,
+            device: "it".to_owned(),
+            unit: "bytes",
+            fits,
+        };
+        assert_eq!(limit(None).to_string(), "a value needs 9, the limit of it is 8 bytes");
+        let fitting = "a value needs 9, the limit of it is 8 bytes; the largest length that fits is 3";
+        assert_eq!(limit(Some(3)).to_string(), fitting);
         let source = std::io::Error::other("x".repeat(1 << 20));
         let error = Error::File { path: "f".into(), doing: "read", source };
         assert!(explain(&error).len() < 2000);
