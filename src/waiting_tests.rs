@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, mpsc};
 use std::task::{Context, Poll, Wake};
 use std::time::Duration;
@@ -102,6 +103,41 @@ fn an_async_run_never_blocks_the_thread_that_polls_it() {
     assert!(pending > 0, "something had to be waited for");
     let (waited, here) = (gpu.loss().waited(), std::thread::current().id());
     assert!(!waited.is_empty() && waited.iter().all(|(thread, _)| *thread != here), "{waited:?}");
+}
+
+/// Two runs on one thread and one device, by an executor that may move them between threads.
+#[test]
+fn async_runs_go_side_by_side() {
+    let expected = generate(&mut session(&open()), 6, &[]).unwrap();
+    let gpu = open();
+    let run = async || -> Result<String> {
+        let mut session = session(&gpu);
+        let (prompt, sampler, steps) = (Prompt::prefix("the"), sampler(6), Arc::new(AtomicUsize::new(0)));
+        let seen = Arc::clone(&steps);
+        // Its closure borrows nothing.
+        let text = is_send(session.generate_async(&prompt, &sampler, async move |progress| {
+            seen.store(progress.step, SeqCst);
+            match progress.snapshot_async().await {
+                Ok(_) => ControlFlow::Continue(()),
+                Err(_) => ControlFlow::Break(()),
+            }
+        }));
+        let text = text.await?;
+        assert_eq!(steps.load(SeqCst), 6);
+        Ok(text)
+    };
+    let mut runs = [Box::pin(run()), Box::pin(run())];
+    let mut texts = [None, None];
+    let all = std::future::poll_fn(|context| {
+        for (run, text) in runs.iter_mut().zip(&mut texts).filter(|(_, text)| text.is_none()) {
+            if let Poll::Ready(made) = run.as_mut().poll(context) {
+                *text = Some(made.unwrap());
+            }
+        }
+        if texts.iter().all(Option::is_some) { Poll::Ready(()) } else { Poll::Pending }
+    });
+    driven(all);
+    assert_eq!(texts, [Some(expected.clone()), Some(expected)]);
 }
 
 /// A loop of the caller's, on whatever thread its executor likes.

@@ -359,7 +359,8 @@ impl Session {
         block_on(self.generate_async(prompt, sampler, async |seen| progress(seen)))
     }
 
-    /// Samples one text. `progress` is called at each step, and may ask to stop.
+    /// Samples one text. `progress` is called at each step, and may ask to stop. The future can move between threads where
+    /// `progress` borrows nothing; [`Session::start_async`] leaves the loop to the caller.
     ///
     /// # Errors
     /// As [`Session::generate`].
