@@ -15,7 +15,7 @@ mod hlsl;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = std::env::args_os().nth(1).ok_or("usage: hlsl FOLDER")?;
-    for kernel in REGISTRY.iter().flat_map(|entry| entry.kernels) {
+    for kernel in REGISTRY.iter().flat_map(|entry| entry.kernels()) {
         let module = naga::front::wgsl::parse_str(&kernel.wgsl()?)?;
         let info = Validator::new(ValidationFlags::all(), Capabilities::empty()).validate(&module)?;
         let name = kernel.label().replace(['/', ' ', '='], "_");

@@ -3,32 +3,81 @@
 use std::io::Write as _;
 use std::process::Command;
 
-use drdiff::gpu::Kernel;
-use drdiff::ops::REGISTRY;
+use drdiff::gpu::{Capability, Declared, Field, Kernel, Scalar, Tier, shaders};
+use drdiff::ops::{REGISTRY, StepRow};
 use naga::back::hlsl::ShaderModel;
 use naga::back::{msl, spv, wgsl};
-use naga::valid::{Capabilities, FunctionInfo, ModuleInfo, ValidationFlags, Validator};
+use naga::valid::{
+    Capabilities, FunctionInfo, ModuleInfo, ShaderStages, SubgroupOperationSet, ValidationFlags, Validator,
+};
 use naga::{
-    AddressSpace, Block, Expression, Function, GlobalVariable, Handle, Module, Statement, StorageAccess, TypeInner,
+    AddressSpace, Block, Constant, Expression, Function, GlobalVariable, Handle, Literal, Module, Statement,
+    StorageAccess, Type, TypeInner,
 };
 
 #[path = "common/hlsl.rs"]
 mod hlsl;
 
 fn kernels() -> Vec<&'static Kernel> {
-    let all: Vec<_> = REGISTRY.iter().flat_map(|entry| entry.kernels).collect();
+    let all: Vec<_> = REGISTRY.iter().flat_map(|entry| entry.kernels()).collect();
     assert!(all.len() >= REGISTRY.len(), "every op has a kernel");
     all
 }
 
+/// Nothing beyond WebGPU's own but what the kernel says: a kernel without needs runs everywhere.
+fn capabilities(needs: &[Capability]) -> Capabilities {
+    let each = needs.iter().map(|capability| match capability {
+        Capability::Subgroups => Capabilities::SUBGROUP,
+        Capability::F16 => Capabilities::SHADER_FLOAT16,
+        Capability::Matrix { .. } => Capabilities::COOPERATIVE_MATRIX,
+    });
+    each.collect()
+}
+
+fn parse(label: &str, text: &str) -> Module {
+    naga::front::wgsl::parse_str(text).unwrap_or_else(|error| panic!("{label}: {}", error.emit_to_string(text)))
+}
+
 fn validate(kernel: &Kernel) -> (Module, ModuleInfo) {
-    let text = kernel.wgsl().unwrap();
-    let module = naga::front::wgsl::parse_str(&text)
-        .unwrap_or_else(|error| panic!("{}: {}", kernel.label(), error.emit_to_string(&text)));
-    // No capability beyond WebGPU's own: the core tier runs everywhere.
-    let mut validator = Validator::new(ValidationFlags::all(), Capabilities::empty());
+    let module = parse(&kernel.label(), &kernel.wgsl().unwrap());
+    let mut validator = Validator::new(ValidationFlags::all(), capabilities(kernel.needs));
+    validator.subgroup_stages(ShaderStages::COMPUTE).subgroup_operations(SubgroupOperationSet::all());
     let info = validator.validate(&module).unwrap_or_else(|error| panic!("{}: {error:?}", kernel.label()));
     (module, info)
+}
+
+/// The number that naga makes of a constant, where it is a u32.
+fn number(module: &Module, constant: &Constant) -> Option<u32> {
+    match module.global_expressions[constant.init] {
+        Expression::Literal(Literal::U32(number)) => Some(number),
+        _ => None,
+    }
+}
+
+/// The host counts tiles with the numbers that the build script read from the text.
+#[test]
+fn declared_numbers_are_those_of_the_shader() {
+    for Declared { source, constants, workgroup } in shaders::ALL {
+        for tier in source.tiers() {
+            let label = format!("{} {}", source.name(), tier.name());
+            let module = parse(&label, source.text(tier));
+            assert_eq!(module.entry_points[0].workgroup_size, *workgroup, "{label}: workgroup");
+            let theirs = module.constants.iter().filter_map(|(_, c)| Some((c.name.as_deref()?, number(&module, c)?)));
+            let theirs: Vec<_> = theirs.collect();
+            for constant in *constants {
+                assert!(theirs.contains(constant), "{label}: {constant:?} is not among {theirs:?}");
+            }
+            // What the host reserves for a struct that only kernels see.
+            for (name, words) in *constants {
+                let Some(of) = name.strip_suffix("_WORDS") else { continue };
+                let named = |ty: &str| ty.eq_ignore_ascii_case(of);
+                let ty = module.types.iter().find(|(_, ty)| ty.name.as_deref().is_some_and(named));
+                let size = ty.map(|(_, ty)| ty.inner.size(module.to_ctx()));
+                assert_eq!(size, Some(words * 4), "{label}: {name}");
+            }
+            assert!(tier != Tier::Core || theirs.len() == constants.len(), "{label}: {theirs:?}, not {constants:?}");
+        }
+    }
 }
 
 #[test]
@@ -50,6 +99,43 @@ fn every_file_is_used_by_an_op() {
     assert!(files > 0);
 }
 
+/// A field without what fills gaps, which either side may have.
+fn is_padding(name: &str) -> bool {
+    name.trim_end_matches(|c: char| c.is_ascii_digit()) == "pad"
+}
+
+/// What a type consists of, through arrays and vectors.
+fn scalar(module: &Module, ty: Handle<Type>) -> Option<Scalar> {
+    match &module.types[ty].inner {
+        TypeInner::Scalar(scalar) | TypeInner::Vector { scalar, .. } => match *scalar {
+            naga::Scalar::U32 => Some(Scalar::U32),
+            naga::Scalar::F32 => Some(Scalar::F32),
+            _ => None,
+        },
+        TypeInner::Array { base, .. } => scalar(module, *base),
+        _ => None,
+    }
+}
+
+/// Names, order, offsets, sizes and types of a uniform struct, as the host has them and as the shader does.
+fn same_fields(label: &str, module: &Module, ty: Handle<Type>, host: &[Field]) {
+    let TypeInner::Struct { members, span } = &module.types[ty].inner else { panic!("{label}: no struct") };
+    let name = module.types[ty].name.as_deref().unwrap_or_default();
+    let theirs = members.iter().map(|member| {
+        let member_name = member.name.as_deref().unwrap_or_default();
+        let size = module.types[member.ty].inner.size(module.to_ctx()) as usize;
+        let ty = scalar(module, member.ty).unwrap_or_else(|| panic!("{label}: type of {name}.{member_name}"));
+        (member_name, member.offset as usize, size, ty)
+    });
+    let theirs: Vec<_> = theirs.filter(|(name, ..)| !is_padding(name)).collect();
+    let ours = host.iter().map(|field| (field.name, field.offset, field.size, field.ty));
+    let ours: Vec<_> = ours.filter(|(name, ..)| !is_padding(name)).collect();
+    assert_eq!(ours, theirs, "{label}: {name}, on the host and in the shader");
+    // Uniforms are padded to whole vectors on their way.
+    let end = host.last().map_or(0, |field| field.offset + field.size);
+    assert!(*span as usize <= end.next_multiple_of(16), "{label}: {name} has {span} bytes, the host's {end}");
+}
+
 #[test]
 fn bindings_and_params_are_what_the_host_says() {
     for kernel in kernels() {
@@ -65,12 +151,14 @@ fn bindings_and_params_are_what_the_host_says() {
         assert_eq!(numbers, (0..=kernel.writes.len() as u32).collect::<Vec<_>>(), "{label}: bindings");
         let params = bindings[0].1;
         assert_eq!(params.space, AddressSpace::Uniform, "{label}: params");
-        let size = module.types[params.ty].inner.size(module.to_ctx()) as usize;
-        assert_eq!(size.next_multiple_of(16), kernel.params.next_multiple_of(16), "{label}: size of params");
+        same_fields(&label, &module, params.ty, kernel.params);
         for ((at, variable), writes) in bindings[1..].iter().zip(kernel.writes) {
             let written = match variable.space {
                 AddressSpace::Storage { access } => access.contains(StorageAccess::STORE),
-                AddressSpace::Uniform => false,
+                AddressSpace::Uniform => {
+                    same_fields(&label, &module, variable.ty, StepRow::FIELDS);
+                    false
+                }
                 other => panic!("{label}: binding {at} is {other:?}"),
             };
             assert_eq!(written, *writes, "{label}: access of binding {at}");
@@ -104,7 +192,7 @@ fn every_backend_can_be_written() {
             }
         }
         let text = wgsl::write_string(&module, &info, wgsl::WriterFlags::empty()).unwrap();
-        naga::front::wgsl::parse_str(&text).unwrap_or_else(|error| panic!("{label}: {error}"));
+        parse(&label, &text);
     }
 }
 

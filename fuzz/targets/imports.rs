@@ -32,7 +32,7 @@ fn run(data: &[u8]) -> Result<()> {
             false => drop(folder.write(name, &source(name, &mut u)?)),
         }
     }
-    let Ok(expanded) = expand::expand(folder.path(), &folder.path().join(NAMES[0])) else { return Ok(()) };
+    let Ok(expanded) = expand::expand(folder.path(), &folder.path().join(NAMES[0]), 0) else { return Ok(()) };
     assert!(expanded.lines().all(|line| !line.starts_with("#import ")), "an import is left: {expanded:?}");
     for name in NAMES {
         let times = expanded.lines().filter(|line| *line == mark(name)).count();

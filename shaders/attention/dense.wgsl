@@ -7,21 +7,21 @@
 
 const MERGE: bool = false;
 
-@compute @workgroup_size(128)
+@compute @workgroup_size(THREADS)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    let tiles = (params.rows + 31u) / 32u;
+    let tiles = (params.rows + TILE - 1u) / TILE;
     let index = flat_group(group, groups);
     let batch = index / tiles / params.heads;
     if batch >= params.batch {
         return;
     }
     let length = sequence_length(batch);
-    let first = index % tiles * 32u;
-    let key_tiles = select((length + 31u) / 32u, 0u, first >= length);
+    let first = index % tiles * TILE;
+    let key_tiles = select((length + TILE - 1u) / TILE, 0u, first >= length);
     let part = Part(batch, index / tiles % params.heads, length, first, 0u, 0u, key_tiles);
     attend(part, thread);
     clear_padding(part, thread);
@@ -41,14 +41,14 @@ fn query_position(part: Part, row: u32) -> u32 {
 }
 
 fn key_position(part: Part, tile: u32, column: u32) -> u32 {
-    let position = tile * 32u + column;
+    let position = tile * TILE + column;
     return select(NONE, position, position < part.length);
 }
 
 fn prepare_tile(part: Part, tile: u32, thread: u32) {}
 
 fn owns(part: Part, tile: u32, row: u32, column: u32) -> bool {
-    return tile * 32u + column < part.length;
+    return tile * TILE + column < part.length;
 }
 
 fn output_row(part: Part, row: u32) -> u32 {

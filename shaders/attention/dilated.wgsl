@@ -12,18 +12,18 @@
 const MERGE: bool = true;
 
 // 1 where the column is a key of this kernel.
-var<workgroup> key_owned: array<u32, 32>;
+var<workgroup> key_owned: array<u32, TILE>;
 // 1 where the difference column - row + 31 of this key tile belongs to this dilation.
-var<workgroup> difference_owned: array<u32, 64>;
+var<workgroup> difference_owned: array<u32, 2u * TILE>;
 
-@compute @workgroup_size(128)
+@compute @workgroup_size(THREADS)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
     let r = params.dilation;
-    let tiles = ((params.rows + r - 1u) / r + 31u) / 32u;
+    let tiles = ((params.rows + r - 1u) / r + TILE - 1u) / TILE;
     let index = flat_group(group, groups);
     let batch = index / tiles / r / params.heads;
     if batch >= params.batch {
@@ -33,13 +33,13 @@ fn main(
     let residue = index / tiles % r;
     // Positions of this class.
     let count = select((length - residue + r - 1u) / r, 0u, residue >= length);
-    let first = index % tiles * 32u;
+    let first = index % tiles * TILE;
     if first >= count {
         return;
     }
     let first_key = max(first, params.reach) - params.reach;
-    let end = min(first + 32u + params.reach, count);
-    let key_tiles = (end - first_key + 31u) / 32u;
+    let end = min(first + TILE + params.reach, count);
+    let key_tiles = (end - first_key + TILE - 1u) / TILE;
     attend(Part(batch, index / tiles / r % params.heads, length, first, first_key, residue, key_tiles), thread);
 }
 
@@ -55,18 +55,18 @@ fn query_position(part: Part, row: u32) -> u32 {
 }
 
 fn key_position(part: Part, tile: u32, column: u32) -> u32 {
-    return member(part, part.first_key + tile * 32u + column);
+    return member(part, part.first_key + tile * TILE + column);
 }
 
 fn prepare_tile(part: Part, tile: u32, thread: u32) {
-    if thread < 32u {
+    if thread < TILE {
         let position = key_position(part, tile, thread);
         key_owned[thread] = select(0u, 1u, position != NONE && !is_global(position));
     }
-    if thread < 63u {
-        // Key minus query in steps of r, both sides raised by 31 to stay positive.
-        let a = part.first_key + tile * 32u + thread;
-        let b = part.first_query + 31u;
+    if thread < 2u * TILE - 1u {
+        // Key minus query in steps of r, both sides raised by TILE - 1 to stay positive.
+        let a = part.first_key + tile * TILE + thread;
+        let b = part.first_query + TILE - 1u;
         difference_owned[thread] = select(0u, 1u, steps_owned(max(a, b) - min(a, b)));
     }
 }
@@ -90,7 +90,7 @@ fn steps_owned(m: u32) -> bool {
 }
 
 fn owns(part: Part, tile: u32, row: u32, column: u32) -> bool {
-    return key_owned[column] != 0u && difference_owned[column + 31u - row] != 0u;
+    return key_owned[column] != 0u && difference_owned[column + TILE - 1u - row] != 0u;
 }
 
 fn output_row(part: Part, row: u32) -> u32 {

@@ -11,24 +11,24 @@
 
 const MERGE: bool = true;
 
-@compute @workgroup_size(128)
+@compute @workgroup_size(THREADS)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    let tiles = (params.rows + 31u) / 32u;
+    let tiles = (params.rows + TILE - 1u) / TILE;
     let index = flat_group(group, groups);
     let batch = index / tiles / params.heads;
     if batch >= params.batch {
         return;
     }
     let length = sequence_length(batch);
-    let first = index % tiles * 32u;
+    let first = index % tiles * TILE;
     if first >= length {
         return;
     }
-    let key_tiles = (params.globals + 31u) / 32u;
+    let key_tiles = (params.globals + TILE - 1u) / TILE;
     attend(Part(batch, index / tiles % params.heads, length, first, 0u, 0u, key_tiles), thread);
 }
 
@@ -38,7 +38,7 @@ fn query_position(part: Part, row: u32) -> u32 {
 }
 
 fn key_position(part: Part, tile: u32, column: u32) -> u32 {
-    let entry = tile * 32u + column;
+    let entry = tile * TILE + column;
     var position = NONE;
     if entry < params.globals {
         position = globals[entry];

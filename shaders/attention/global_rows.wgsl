@@ -11,13 +11,13 @@ const MERGE: bool = false;
 
 @group(0) @binding(6) var<storage, read_write> state: array<vec2<f32>>;
 
-@compute @workgroup_size(128)
+@compute @workgroup_size(THREADS)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    let tiles = (params.globals + 31u) / 32u;
+    let tiles = (params.globals + TILE - 1u) / TILE;
     let index = flat_group(group, groups);
     let batch = index / tiles / params.splits / params.heads;
     if batch >= params.batch {
@@ -27,9 +27,9 @@ fn main(
     let split = index / tiles % params.splits;
     let first_key = split * params.split_keys;
     let end = min(first_key + params.split_keys, length);
-    let key_tiles = select((end - first_key + 31u) / 32u, 0u, first_key >= length);
+    let key_tiles = select((end - first_key + TILE - 1u) / TILE, 0u, first_key >= length);
     let head = index / tiles / params.splits % params.heads;
-    attend(Part(batch, head, length, index % tiles * 32u, first_key, split, key_tiles), thread);
+    attend(Part(batch, head, length, index % tiles * TILE, first_key, split, key_tiles), thread);
 }
 
 fn resume(at: u32) -> vec2<f32> {
@@ -50,7 +50,7 @@ fn query_position(part: Part, row: u32) -> u32 {
 }
 
 fn key_position(part: Part, tile: u32, column: u32) -> u32 {
-    let position = part.first_key + tile * 32u + column;
+    let position = part.first_key + tile * TILE + column;
     return select(NONE, position, position < part.length);
 }
 
@@ -58,7 +58,7 @@ fn prepare_tile(part: Part, tile: u32, thread: u32) {}
 
 // A range is whole tiles long, so no column of its last tile belongs to the next range.
 fn owns(part: Part, tile: u32, row: u32, column: u32) -> bool {
-    return part.first_key + tile * 32u + column < part.length;
+    return part.first_key + tile * TILE + column < part.length;
 }
 
 fn output_row(part: Part, row: u32) -> u32 {

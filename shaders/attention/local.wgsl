@@ -12,25 +12,25 @@
 const MERGE: bool = false;
 
 // 1 where the column is a key of this kernel.
-var<workgroup> key_owned: array<u32, 32>;
+var<workgroup> key_owned: array<u32, TILE>;
 
-@compute @workgroup_size(128)
+@compute @workgroup_size(THREADS)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    let tiles = (params.rows + 31u) / 32u;
+    let tiles = (params.rows + TILE - 1u) / TILE;
     let index = flat_group(group, groups);
     let batch = index / tiles / params.heads;
     if batch >= params.batch {
         return;
     }
     let length = sequence_length(batch);
-    let first = index % tiles * 32u;
+    let first = index % tiles * TILE;
     let first_key = max(first, params.window) - params.window;
-    let end = min(first + 32u + params.window, length);
-    let key_tiles = select((end - first_key + 31u) / 32u, 0u, first >= length);
+    let end = min(first + TILE + params.window, length);
+    let key_tiles = select((end - first_key + TILE - 1u) / TILE, 0u, first >= length);
     let part = Part(batch, index / tiles % params.heads, length, first, first_key, 0u, key_tiles);
     attend(part, thread);
     clear_padding(part, thread);
@@ -42,12 +42,12 @@ fn query_position(part: Part, row: u32) -> u32 {
 }
 
 fn key_position(part: Part, tile: u32, column: u32) -> u32 {
-    let position = part.first_key + tile * 32u + column;
+    let position = part.first_key + tile * TILE + column;
     return select(NONE, position, position < part.length);
 }
 
 fn prepare_tile(part: Part, tile: u32, thread: u32) {
-    if thread < 32u {
+    if thread < TILE {
         let position = key_position(part, tile, thread);
         key_owned[thread] = select(0u, 1u, position != NONE && !is_global(position));
     }
@@ -55,7 +55,7 @@ fn prepare_tile(part: Part, tile: u32, thread: u32) {
 
 fn owns(part: Part, tile: u32, row: u32, column: u32) -> bool {
     let i = part.first_query + row;
-    let j = part.first_key + tile * 32u + column;
+    let j = part.first_key + tile * TILE + column;
     return key_owned[column] != 0u && max(i, j) - min(i, j) <= params.window;
 }
 

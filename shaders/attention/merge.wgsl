@@ -10,14 +10,16 @@
 @group(0) @binding(3) var<storage, read> globals: array<u32>;
 @group(0) @binding(6) var<storage, read_write> lse: array<f32>;
 
-@compute @workgroup_size(128)
+const THREADS: u32 = 128u;
+
+@compute @workgroup_size(THREADS)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
     let rows = params.batch * params.globals * params.heads;
-    let index = flat_group(group, groups) * 128u + thread;
+    let index = flat_group(group, groups) * THREADS + thread;
     let row = index / params.head_dim;
     let d = index % params.head_dim;
     if row >= rows {

@@ -11,13 +11,15 @@
 @group(0) @binding(4) var<storage, read> scale: array<f32>;
 @group(0) @binding(5) var<storage, read_write> out: array<f32>;
 
-@compute @workgroup_size(256)
+const THREADS: u32 = 256u;
+
+@compute @workgroup_size(THREADS)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    let index = flat_group(group, groups) * 256u + thread;
+    let index = flat_group(group, groups) * THREADS + thread;
     if index >= params.tokens * params.dim {
         return;
     }

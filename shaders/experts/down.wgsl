@@ -12,10 +12,10 @@
 @group(0) @binding(5) var<storage, read_write> y: array<f32>;
 
 const ROWS: u32 = 64u;
-const THREADS: u32 = 4u * ROWS;
+const THREADS: u32 = COLUMNS / 16u * ROWS;
 const DEPTH: u32 = 16u;
 const ROW_STRIDE: u32 = ROWS / 4u + 1u;
-const COLUMN_STRIDE: u32 = 17u;
+const COLUMN_STRIDE: u32 = COLUMNS / 4u + 1u;
 
 var<workgroup> shared_tile: Tile;
 var<workgroup> hidden_tile: array<vec4<f32>, DEPTH * ROW_STRIDE>;
@@ -33,7 +33,7 @@ fn store(tile: Tile, row: u32, column: u32, sums: vec4<f32>) {
     }
 }
 
-@compute @workgroup_size(16, ROWS / 4u)
+@compute @workgroup_size(COLUMNS / 4u, ROWS / 4u)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(local_invocation_id) local: vec3<u32>,
@@ -43,7 +43,7 @@ fn main(
         shared_tile = tiles[group.x];
     }
     let tile = workgroupUniformLoad(&shared_tile);
-    let column0 = group.y * 64u;
+    let column0 = group.y * COLUMNS;
     let depth = thread % DEPTH;
     // Rows and columns past the end repeat the last.
     let lines = min(vec4(thread / DEPTH * 4u) + vec4(0u, 1u, 2u, 3u), vec4(tile.rows - 1u));
@@ -57,7 +57,7 @@ fn main(
             a = vec4(hidden[starts.x + k], hidden[starts.y + k], hidden[starts.z + k], hidden[starts.w + k]);
         }
         hidden_tile[depth * ROW_STRIDE + thread / DEPTH] = a;
-        for (var i = thread; i < 16u * DEPTH; i += THREADS) {
+        for (var i = thread; i < COLUMNS / 4u * DEPTH; i += THREADS) {
             let four = min(vec4(column0 + i / DEPTH * 4u) + vec4(0u, 1u, 2u, 3u), vec4(params.dim - 1u));
             let at = four * params.units + tile.unit + k;
             var b = vec4(0.0);

@@ -16,11 +16,11 @@
 @group(0) @binding(6) var<storage, read_write> hidden: array<f32>;
 
 const ROWS: u32 = 64u;
-const THREADS: u32 = 4u * ROWS;
+const THREADS: u32 = COLUMNS / 16u * ROWS;
 const DEPTH: u32 = 16u;
 // Vectors from one place of dim to the next; one more than there are, against bank conflicts.
 const ROW_STRIDE: u32 = ROWS / 4u + 1u;
-const UNIT_STRIDE: u32 = 17u;
+const UNIT_STRIDE: u32 = COLUMNS / 4u + 1u;
 
 var<workgroup> shared_tile: Tile;
 var<workgroup> x_tile: array<vec4<f32>, DEPTH * ROW_STRIDE>;
@@ -45,7 +45,7 @@ fn store(tile: Tile, row: u32, unit: u32, gate_sums: vec4<f32>, up_sums: vec4<f3
     }
 }
 
-@compute @workgroup_size(16, ROWS / 4u)
+@compute @workgroup_size(COLUMNS / 4u, ROWS / 4u)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(local_invocation_id) local: vec3<u32>,
@@ -55,7 +55,7 @@ fn main(
         shared_tile = tiles[group.x];
     }
     let tile = workgroupUniformLoad(&shared_tile);
-    let unit0 = group.y * 64u;
+    let unit0 = group.y * COLUMNS;
     if unit0 >= tile.width {
         return;
     }
@@ -77,7 +77,7 @@ fn main(
             a = vec4(x[starts.x + k], x[starts.y + k], x[starts.z + k], x[starts.w + k]);
         }
         x_tile[depth * ROW_STRIDE + thread / DEPTH] = a;
-        for (var i = thread; i < 16u * DEPTH; i += THREADS) {
+        for (var i = thread; i < COLUMNS / 4u * DEPTH; i += THREADS) {
             let four = min(vec4(unit0 + i / DEPTH * 4u) + vec4(0u, 1u, 2u, 3u), vec4(tile.width - 1u));
             let at = (tile.unit + four) * params.dim + k;
             var g = vec4(0.0);

@@ -23,15 +23,16 @@ struct Params {
 const TOKENS: u32 = 32u;
 const EXPERTS: u32 = 8u;
 const DEPTH: u32 = 32u;
+const THREADS: u32 = TOKENS / 4u * EXPERTS;
 // From one place of dim to the next; one more than there are, against bank conflicts.
-const TOKEN_STRIDE: u32 = 9u;
-const EXPERT_STRIDE: u32 = 9u;
+const TOKEN_STRIDE: u32 = TOKENS / 4u + 1u;
+const EXPERT_STRIDE: u32 = EXPERTS + 1u;
 
 // Vectors of 4 tokens at one place of dim.
 var<workgroup> x_tile: array<vec4<f32>, DEPTH * TOKEN_STRIDE>;
 var<workgroup> weight_tile: array<f32, DEPTH * EXPERT_STRIDE>;
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(THREADS)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
@@ -50,7 +51,7 @@ fn main(
         let k = k0 + depth;
         let inside = k < params.dim;
         // Tokens and experts past the end repeat the last.
-        for (var line = thread / DEPTH; line < TOKENS / 4u; line += 2u) {
+        for (var line = thread / DEPTH; line < TOKENS / 4u; line += THREADS / DEPTH) {
             let four = min(vec4(token0 + line * 4u) + vec4(0u, 1u, 2u, 3u), vec4(params.tokens - 1u));
             let at = four * params.dim + k;
             var a = vec4(0.0);
@@ -59,7 +60,7 @@ fn main(
             }
             x_tile[depth * TOKEN_STRIDE + line] = a;
         }
-        for (var line = thread / DEPTH; line < EXPERTS; line += 2u) {
+        for (var line = thread / DEPTH; line < EXPERTS; line += THREADS / DEPTH) {
             var b = 0.0;
             if inside {
                 b = weight[min(expert0 + line, params.experts - 1u) * params.dim + k];

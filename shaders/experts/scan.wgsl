@@ -13,12 +13,12 @@
 @group(0) @binding(4) var<storage, read_write> gate_up_grid: array<u32>;
 @group(0) @binding(5) var<storage, read_write> down_grid: array<u32>;
 
-const THREADS: u32 = 256u;
+const THREADS: u32 = MAX_EXPERTS;
 
 // Running sums of up to three numbers a thread.
-var<workgroup> sums: array<vec3<u32>, 256>;
+var<workgroup> sums: array<vec3<u32>, THREADS>;
 // Place of each expert's first entry; the one behind the last expert holds the number of entries.
-var<workgroup> starts: array<u32, 257>;
+var<workgroup> starts: array<u32, MAX_EXPERTS + 1u>;
 
 // Sums of `value` over the threads up to and with this one.
 fn inclusive_sum(thread: u32, value: vec3<u32>) {
@@ -40,7 +40,7 @@ fn tiles_of(expert: u32) -> u32 {
     return select((count + params.tile_rows - 1u) / params.tile_rows, 0u, width_of(expert) == 0u);
 }
 
-@compute @workgroup_size(256)
+@compute @workgroup_size(THREADS)
 fn main(@builtin(local_invocation_index) thread: u32) {
     let length = params.experts * params.blocks;
     let part = (length + THREADS - 1u) / THREADS;

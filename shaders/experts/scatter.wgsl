@@ -12,9 +12,9 @@
 @group(0) @binding(3) var<storage, read_write> entries: array<u32>;
 
 // Two words an expert: tokens 0 to 31 and 32 to 63 of the block.
-var<workgroup> masks: array<atomic<u32>, 512>;
+var<workgroup> masks: array<atomic<u32>, 2u * MAX_EXPERTS>;
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(BLOCK)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,

@@ -22,7 +22,7 @@ struct Candidate {
     expert: u32,
 }
 
-var<workgroup> block_counts: array<atomic<u32>, 256>;
+var<workgroup> block_counts: array<atomic<u32>, MAX_EXPERTS>;
 
 // Integers that compare as the floats do: NaN below all, both zeros alike.
 fn sort_key(x: f32) -> u32 {
@@ -104,7 +104,7 @@ fn choose(token: u32) {
     }
 }
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(BLOCK)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,

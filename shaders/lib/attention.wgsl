@@ -20,7 +20,7 @@ struct Params {
     reach: u32,
     // Dilations ahead of this one.
     earlier: u32,
-    // Key ranges of the global rows, and the keys in each (a multiple of 32).
+    // Key ranges of the global rows, and the keys in each (whole tiles).
     splits: u32,
     split_keys: u32,
     // Pairs (r, k) of all dilations, two in a vector.

@@ -20,9 +20,14 @@
 @group(0) @binding(2) var<storage, read> k: array<f32>;
 @group(0) @binding(3) var<storage, read> v: array<f32>;
 
-// Dh rounded up to a multiple of 32.
+// Queries, and keys, of a tile.
+const TILE: u32 = 32u;
+const THREADS: u32 = 128u;
+// Dimensions that go through workgroup memory at one time.
+const CHUNK: u32 = 32u;
+// Dh rounded up to whole chunks.
 const HEAD_DIM: u32 = 32u;
-const CHUNKS: u32 = HEAD_DIM / 32u;
+const CHUNKS: u32 = HEAD_DIM / CHUNK;
 const STRIDE: u32 = 9u;
 
 // One workgroup's part; `first_query`, `first_key` and `residue` mean what the kernel makes of them.
@@ -36,13 +41,13 @@ struct Part {
     key_tiles: u32,
 }
 
-var<workgroup> query_tile: array<vec4<f32>, 288>;
+var<workgroup> query_tile: array<vec4<f32>, TILE * STRIDE>;
 // Keys, then values.
-var<workgroup> key_tile: array<vec4<f32>, 288>;
+var<workgroup> key_tile: array<vec4<f32>, TILE * STRIDE>;
 // Vector l of a row holds the weights of columns l, l + 8, l + 16 and l + 24.
-var<workgroup> weights: array<vec4<f32>, 288>;
+var<workgroup> weights: array<vec4<f32>, TILE * STRIDE>;
 // Of each thread, for its two queries: maxima, at the end sums.
-var<workgroup> partial: array<vec2<f32>, 128>;
+var<workgroup> partial: array<vec2<f32>, THREADS>;
 
 // First element of a position's head in q, k and v.
 fn element(part: Part, position: u32) -> u32 {
@@ -182,7 +187,7 @@ fn attend(part: Part, thread: u32) {
             top.x = previous.x;
             total.x = select(0.0, previous.y, lane == 0u);
             for (var chunk = 0u; chunk < CHUNKS; chunk += 1u) {
-                sums0[chunk] = previous_vector(at, chunk * 32u + lane * 4u) * previous.y;
+                sums0[chunk] = previous_vector(at, chunk * CHUNK + lane * 4u) * previous.y;
             }
         }
         if queries.y != NONE {
@@ -191,7 +196,7 @@ fn attend(part: Part, thread: u32) {
             top.y = previous.x;
             total.y = select(0.0, previous.y, lane == 0u);
             for (var chunk = 0u; chunk < CHUNKS; chunk += 1u) {
-                sums1[chunk] = previous_vector(at, chunk * 32u + lane * 4u) * previous.y;
+                sums1[chunk] = previous_vector(at, chunk * CHUNK + lane * 4u) * previous.y;
             }
         }
     }
@@ -201,7 +206,7 @@ fn attend(part: Part, thread: u32) {
         var scores0 = vec4(0.0);
         var scores1 = vec4(0.0);
         for (var chunk = 0u; chunk < CHUNKS; chunk += 1u) {
-            let d = chunk * 32u + lane * 4u;
+            let d = chunk * CHUNK + lane * 4u;
             // A single chunk of the queries stays where it is.
             if CHUNKS > 1u || tile == 0u {
                 query_tile[row * STRIDE + lane] = query_vector(part, queries.x, d);
@@ -243,7 +248,7 @@ fn attend(part: Part, thread: u32) {
         weights[row * STRIDE + lane] = weights0;
         weights[(row + 16u) * STRIDE + lane] = weights1;
         for (var chunk = 0u; chunk < CHUNKS; chunk += 1u) {
-            let d = chunk * 32u + lane * 4u;
+            let d = chunk * CHUNK + lane * 4u;
             key_tile[row * STRIDE + lane] = value_vector(part, keys.x, d);
             key_tile[(row + 16u) * STRIDE + lane] = value_vector(part, keys.y, d);
             workgroupBarrier();
@@ -275,7 +280,7 @@ fn attend(part: Part, thread: u32) {
     if queries.x != NONE {
         let at = output_row(part, row);
         for (var chunk = 0u; chunk < CHUNKS; chunk += 1u) {
-            store_vector(at, chunk * 32u + lane * 4u, sums0[chunk] * inverse.x);
+            store_vector(at, chunk * CHUNK + lane * 4u, sums0[chunk] * inverse.x);
         }
         if lane == 0u {
             finish(at, top.x, whole.x);
@@ -284,7 +289,7 @@ fn attend(part: Part, thread: u32) {
     if queries.y != NONE {
         let at = output_row(part, row + 16u);
         for (var chunk = 0u; chunk < CHUNKS; chunk += 1u) {
-            store_vector(at, chunk * 32u + lane * 4u, sums1[chunk] * inverse.y);
+            store_vector(at, chunk * CHUNK + lane * 4u, sums1[chunk] * inverse.y);
         }
         if lane == 0u {
             finish(at, top.y, whole.y);

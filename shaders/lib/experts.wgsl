@@ -25,7 +25,7 @@ struct Params {
     // First element of the scale's dim values in its buffer.
     scale_offset: u32,
     pad: u32,
-    widths: array<vec4<u32>, 64>,
+    widths: array<vec4<u32>, MAX_EXPERTS / 4u>,
 }
 
 // Up to tile_rows entries of one expert.
@@ -42,7 +42,13 @@ struct Tile {
 
 @group(0) @binding(0) var<uniform> params: Params;
 
+const MAX_EXPERTS: u32 = 256u;
+// Tokens of a workgroup of `top_k` and `scatter`.
 const BLOCK: u32 = 64u;
+// Hidden units, or values of dim, of a tile.
+const COLUMNS: u32 = 64u;
+// Words of a `Tile`.
+const TILE_WORDS: u32 = 5u;
 
 fn width_of(expert: u32) -> u32 {
     return params.widths[expert / 4u][expert % 4u];

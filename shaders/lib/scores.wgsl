@@ -4,6 +4,7 @@
 //
 // A line of a tile is 8 vec4s, 9 apart so that lines start in different banks; key 4 a + b lies in line 8 b + a, so
 // that the 8 keys that are read at one time are in neighbouring lines.
+const THREADS: u32 = 128u;
 const ROWS: u32 = 32u;
 const KEYS: u32 = 32u;
 const DEPTH: u32 = 32u;
@@ -11,8 +12,8 @@ const PITCH: u32 = 9u;
 // Below every score that counts; finite, so that differences are never NaN.
 const LOWEST: f32 = -3.0e38;
 
-var<workgroup> row_tile: array<vec4<f32>, 288>;
-var<workgroup> key_tile: array<vec4<f32>, 288>;
+var<workgroup> row_tile: array<vec4<f32>, ROWS * PITCH>;
+var<workgroup> key_tile: array<vec4<f32>, KEYS * PITCH>;
 
 // Where the tile keeps vec4 `quad` of key `key`.
 fn key_slot(key: u32, quad: u32) -> u32 {

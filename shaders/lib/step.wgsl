@@ -1,4 +1,4 @@
-// What changes from step to step, 16 floats written ahead by the host: `StepRow` in src/ops/solver/row.rs.
+// What changes from step to step, floats written ahead by the host: `StepRow` in src/ops/solver/row.rs.
 struct Step {
     gamma: f32,
     alpha: f32,

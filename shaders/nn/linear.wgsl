@@ -7,12 +7,12 @@
 
 const TILE: u32 = 64u;
 const DEPTH: u32 = 16u;
-const STRIDE: u32 = 65u;
+const STRIDE: u32 = TILE + 1u;
 
-var<workgroup> x_tile: array<f32, 1040>;
-var<workgroup> weight_tile: array<f32, 1040>;
+var<workgroup> x_tile: array<f32, DEPTH * STRIDE>;
+var<workgroup> weight_tile: array<f32, DEPTH * STRIDE>;
 
-@compute @workgroup_size(16, 16)
+@compute @workgroup_size(TILE / 4u, TILE / 4u)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,

@@ -23,18 +23,20 @@ struct Params {
 @group(0) @binding(2) var<storage, read> modulation: array<f32>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 
+const THREADS: u32 = 64u;
+
 // Above this a sum of squares may be infinite; it is then taken of values times 2^-72, beside which eps is nothing.
 const OVERFLOWING: f32 = 1.0e38;
 const SHRINK: f32 = 0x1p-72;
 
-var<workgroup> partial: array<f32, 64>;
+var<workgroup> partial: array<f32, THREADS>;
 
 // The sum of one value a thread, for every thread.
 fn total(thread: u32, value: f32) -> f32 {
     workgroupBarrier();
     partial[thread] = value;
     workgroupBarrier();
-    for (var half = 32u; half > 0u; half >>= 1u) {
+    for (var half = THREADS / 2u; half > 0u; half >>= 1u) {
         if thread < half {
             partial[thread] += partial[thread + half];
         }
@@ -43,7 +45,7 @@ fn total(thread: u32, value: f32) -> f32 {
     return partial[0];
 }
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(THREADS)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
@@ -60,13 +62,13 @@ fn main(
     if params.kind == 1u {
         origin = x[begin];
         var sum = 0.0;
-        for (var d = thread; d < params.dim; d += 64u) {
+        for (var d = thread; d < params.dim; d += THREADS) {
             sum += x[begin + d] - origin;
         }
         mean = total(thread, sum) / count;
     }
     var squares = 0.0;
-    for (var d = thread; d < params.dim; d += 64u) {
+    for (var d = thread; d < params.dim; d += THREADS) {
         let centred = x[begin + d] - origin - mean;
         squares += centred * centred;
     }
@@ -81,7 +83,7 @@ fn main(
         }
         inverse = SHRINK / sqrt(squares / count);
     }
-    for (var d = thread; d < params.dim; d += 64u) {
+    for (var d = thread; d < params.dim; d += THREADS) {
         var value = (x[begin + d] - origin - mean) * inverse;
         if params.modulation != 0u {
             value = value * (1.0 + modulation[params.scale_offset + d]) + modulation[params.shift_offset + d];

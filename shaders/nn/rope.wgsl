@@ -20,13 +20,15 @@ struct Params {
 @group(0) @binding(2) var<storage, read> table: array<vec2<f32>>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 
-@compute @workgroup_size(256)
+const THREADS: u32 = 256u;
+
+@compute @workgroup_size(THREADS)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    let index = flat_group(group, groups) * 256u + thread;
+    let index = flat_group(group, groups) * THREADS + thread;
     if index >= params.count {
         return;
     }

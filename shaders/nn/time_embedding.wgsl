@@ -14,13 +14,15 @@ struct Params {
 @group(0) @binding(2) var<storage, read> frequencies: array<f32>;
 @group(0) @binding(3) var<storage, read_write> features: array<f32>;
 
-@compute @workgroup_size(64)
+const THREADS: u32 = 64u;
+
+@compute @workgroup_size(THREADS)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    let j = flat_group(group, groups) * 64u + thread;
+    let j = flat_group(group, groups) * THREADS + thread;
     if j >= params.half {
         return;
     }

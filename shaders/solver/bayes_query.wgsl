@@ -15,13 +15,15 @@ struct Params {
 @group(0) @binding(3) var<storage, read> absorb: array<f32>;
 @group(0) @binding(4) var<storage, read_write> query: array<f32>;
 
-@compute @workgroup_size(64)
+const THREADS: u32 = 64u;
+
+@compute @workgroup_size(THREADS)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    let i = flat_group(group, groups) * 64u + thread;
+    let i = flat_group(group, groups) * THREADS + thread;
     if i < params.size {
         query[i] = step.bayes_scale * (z[i] - (1.0 - step.alpha) * absorb[i % params.dim]);
     }

@@ -26,6 +26,7 @@ struct Params {
 @group(0) @binding(7) var<storage, read> lengths: array<u32>;
 @group(0) @binding(8) var<storage, read_write> report: array<atomic<u32>, 2>;
 
+const THREADS: u32 = 64u;
 const EXPONENT: u32 = 0x7f800000u;
 
 var<workgroup> found: atomic<u32>;
@@ -34,7 +35,7 @@ fn finite(word: u32) -> bool {
     return (word & EXPONENT) != EXPONENT;
 }
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(THREADS)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
@@ -49,11 +50,11 @@ fn main(
     let sequence = min(row / params.rows, params.batch - 1u);
     if row < params.batch * params.rows && row % params.rows < lengths[sequence] {
         var all_finite = finite(lse[row]) && finite(entropy[row]);
-        for (var d = thread; d < params.embed_dim; d += 64u) {
+        for (var d = thread; d < params.embed_dim; d += THREADS) {
             let at = row * params.embed_dim + d;
             all_finite = all_finite && finite(x0[at]) && finite(z[at]);
         }
-        for (var d = thread; d < params.dim; d += 64u) {
+        for (var d = thread; d < params.dim; d += THREADS) {
             all_finite = all_finite && finite(h[row * params.dim + d]);
         }
         if !all_finite {

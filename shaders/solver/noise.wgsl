@@ -17,14 +17,18 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> bits: array<u32>;
 @group(0) @binding(3) var<storage, read_write> normal: array<f32>;
 
-@compute @workgroup_size(64)
+// Elements of a thread.
+const BLOCK: u32 = 4u;
+const THREADS: u32 = 64u;
+
+@compute @workgroup_size(THREADS)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    let blocks = (params.count + 3u) / 4u;
-    let index = flat_group(group, groups) * 64u + thread;
+    let blocks = (params.count + BLOCK - 1u) / BLOCK;
+    let index = flat_group(group, groups) * THREADS + thread;
     let sequence = index / blocks;
     if sequence >= params.batch {
         return;
@@ -32,8 +36,8 @@ fn main(
     let block = index % blocks;
     let words = philox(vec4(block, params.stream, 0u, 0u), seeds[sequence]);
     let normals = vec4(box_muller(words.x, words.y), box_muller(words.z, words.w));
-    for (var i = 0u; i < 4u; i += 1u) {
-        let element = block * 4u + i;
+    for (var i = 0u; i < BLOCK; i += 1u) {
+        let element = block * BLOCK + i;
         if element < params.count {
             bits[sequence * params.count + element] = words[i];
             normal[sequence * params.count + element] = normals[i];

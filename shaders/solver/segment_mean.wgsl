@@ -16,19 +16,24 @@ struct Params {
 @group(0) @binding(2) var<storage, read> lengths: array<u32>;
 @group(0) @binding(3) var<storage, read_write> mean: array<f32>;
 
-var<workgroup> partial: array<f32, 64>;
+const DIMS: u32 = 16u;
+// Threads of a dimension.
+const SHARES: u32 = 4u;
+const THREADS: u32 = DIMS * SHARES;
 
-@compute @workgroup_size(64)
+var<workgroup> partial: array<f32, THREADS>;
+
+@compute @workgroup_size(THREADS)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    let blocks = (params.dim + 15u) / 16u;
+    let blocks = (params.dim + DIMS - 1u) / DIMS;
     let index = flat_group(group, groups);
     let sequence = min(index / blocks / params.anchors, params.batch - 1u);
     let segment = index / blocks % params.anchors;
-    let d = index % blocks * 16u + thread % 16u;
+    let d = index % blocks * DIMS + thread % DIMS;
     let inside = index / blocks / params.anchors < params.batch && d < params.dim;
     // The first position of segment s is ceil(s n / A).
     let n = max(min(lengths[sequence], params.rows), params.anchors) - params.anchors;
@@ -36,14 +41,15 @@ fn main(
     let end = ((segment + 1u) * n + params.anchors - 1u) / params.anchors;
     var sum = 0.0;
     if inside {
-        for (var i = first + thread / 16u; i < end; i += 4u) {
+        for (var i = first + thread / DIMS; i < end; i += SHARES) {
             sum += x0[(sequence * params.rows + params.anchors + i) * params.dim + d];
         }
     }
     partial[thread] = sum;
     workgroupBarrier();
-    if inside && thread < 16u {
-        let total = partial[thread] + partial[thread + 16u] + partial[thread + 32u] + partial[thread + 48u];
+    if inside && thread < DIMS {
+        let total =
+            partial[thread] + partial[thread + DIMS] + partial[thread + 2u * DIMS] + partial[thread + 3u * DIMS];
         mean[(sequence * params.anchors + segment) * params.dim + d] = total / f32(max(end - first, 1u));
     }
 }

@@ -35,7 +35,9 @@ struct Params {
 @group(0) @binding(8) var<storage, read> mean: array<f32>;
 @group(0) @binding(9) var<storage, read> seeds: array<vec2<u32>>;
 
-@compute @workgroup_size(64)
+const THREADS: u32 = 64u;
+
+@compute @workgroup_size(THREADS)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
@@ -43,7 +45,7 @@ fn main(
 ) {
     let first = select(params.anchors, 0u, params.anchor_rows != 0u);
     let count = select(params.rows - params.anchors, params.anchors, params.anchor_rows != 0u) * params.dim;
-    let index = flat_group(group, groups) * 64u + thread;
+    let index = flat_group(group, groups) * THREADS + thread;
     let sequence = index / max(count, 1u);
     if sequence >= params.batch {
         return;

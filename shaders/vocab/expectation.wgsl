@@ -42,10 +42,10 @@ struct Params {
 @group(0) @binding(8) var<storage, read_write> token: array<u32>;
 
 // Probabilities (not yet divided) of 32 rows; in the end each thread's share of (tail, t).
-var<workgroup> p_tile: array<vec4<f32>, 288>;
+var<workgroup> p_tile: array<vec4<f32>, ROWS * PITCH>;
 // Of each row, the largest scores of its 8 threads and whose they are.
-var<workgroup> maxima: array<f32, 256>;
-var<workgroup> holders: array<u32, 256>;
+var<workgroup> maxima: array<f32, 8u * ROWS>;
+var<workgroup> holders: array<u32, 8u * ROWS>;
 
 struct Row {
     best: f32,
@@ -112,7 +112,7 @@ fn skip4(row: u32, k: u32) -> vec4<f32> {
     return v;
 }
 
-@compute @workgroup_size(128)
+@compute @workgroup_size(THREADS)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
@@ -140,7 +140,7 @@ fn main(
         var products = array<vec4<f32>, 8>();
         for (var k0 = 0u; k0 < params.dim; k0 += DEPTH) {
             workgroupBarrier();
-            for (var i = thread; i < 256u; i += 128u) {
+            for (var i = thread; i < 8u * ROWS; i += THREADS) {
                 row_tile[i / 8u * PITCH + i % 8u] = h4(row0 + i / 8u, k0 + i % 8u * 4u);
                 key_tile[key_slot(i / 8u, i % 8u)] = unembed4(key0 + i / 8u, k0 + i % 8u * 4u);
             }
@@ -150,7 +150,7 @@ fn main(
         if params.skip != 0u {
             for (var k0 = 0u; k0 < params.embed_dim; k0 += DEPTH) {
                 workgroupBarrier();
-                for (var i = thread; i < 256u; i += 128u) {
+                for (var i = thread; i < 8u * ROWS; i += THREADS) {
                     row_tile[i / 8u * PITCH + i % 8u] = skip4(row0 + i / 8u, k0 + i % 8u * 4u);
                     key_tile[key_slot(i / 8u, i % 8u)] = embed4(key0 + i / 8u, k0 + i % 8u * 4u);
                 }
@@ -206,7 +206,7 @@ fn main(
             let column0 = value0 + 32u * s;
             if column0 < params.embed_dim {
                 workgroupBarrier();
-                for (var i = thread; i < 256u; i += 128u) {
+                for (var i = thread; i < 8u * ROWS; i += THREADS) {
                     key_tile[i / 8u * PITCH + i % 8u] = embed4(key0 + i / 8u, column0 + i % 8u * 4u);
                 }
                 workgroupBarrier();

@@ -3,7 +3,7 @@
 // Tiling: a workgroup makes one row; its threads share the splits, then the columns.
 // Bindings: params, partial_x0 [splits, rows, embed_dim], partial_best [splits, rows], partial_sums
 // [splits, rows, 2] (tail, t), partial_token [splits, rows], x0 [rows, embed_dim], lse, entropy, token [rows].
-// Grid: one workgroup a row, flat. At most 64 splits.
+// Grid: one workgroup a row, flat. At most MAX_SPLITS splits.
 #import lib/grid.wgsl
 #import lib/log.wgsl
 
@@ -23,10 +23,13 @@ struct Params {
 @group(0) @binding(7) var<storage, read_write> entropy: array<f32>;
 @group(0) @binding(8) var<storage, read_write> token: array<u32>;
 
-// e^(maximum of the split - maximum of the row).
-var<workgroup> factors: array<f32, 64>;
+const THREADS: u32 = 64u;
+const MAX_SPLITS: u32 = THREADS;
 
-@compute @workgroup_size(64)
+// e^(maximum of the split - maximum of the row).
+var<workgroup> factors: array<f32, MAX_SPLITS>;
+
+@compute @workgroup_size(THREADS)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
@@ -60,7 +63,7 @@ fn main(
             t += factors[s] * (sums.y + (1.0 + sums.x) * shift);
         }
     }
-    for (var column = thread; column < params.embed_dim; column += 64u) {
+    for (var column = thread; column < params.embed_dim; column += THREADS) {
         var sum = 0.0;
         for (var s = 0u; s < params.splits; s += 1u) {
             sum += factors[s] * partial_x0[(s * params.rows + row) * params.embed_dim + column];

@@ -17,8 +17,8 @@ struct Params {
 @group(0) @binding(2) var<storage, read> table: array<f32>;
 @group(0) @binding(3) var<storage, read_write> token: array<u32>;
 
-var<workgroup> maxima: array<f32, 256>;
-var<workgroup> holders: array<u32, 256>;
+var<workgroup> maxima: array<f32, 8u * ROWS>;
+var<workgroup> holders: array<u32, 8u * ROWS>;
 
 fn x4(row: u32, k: u32) -> vec4<f32> {
     let at = row * params.dim + k;
@@ -48,7 +48,7 @@ fn table4(key: u32, k: u32) -> vec4<f32> {
     return v;
 }
 
-@compute @workgroup_size(128)
+@compute @workgroup_size(THREADS)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
@@ -65,7 +65,7 @@ fn main(
         var products = array<vec4<f32>, 8>();
         for (var k0 = 0u; k0 < params.dim; k0 += DEPTH) {
             workgroupBarrier();
-            for (var i = thread; i < 256u; i += 128u) {
+            for (var i = thread; i < 8u * ROWS; i += THREADS) {
                 row_tile[i / 8u * PITCH + i % 8u] = x4(row0 + i / 8u, k0 + i % 8u * 4u);
                 key_tile[key_slot(i / 8u, i % 8u)] = table4(key0 + i / 8u, k0 + i % 8u * 4u);
             }

@@ -125,12 +125,12 @@ impl std::fmt::Display for DeviceChoice {
 }
 
 /// What kernels need of a device.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Tier {
     /// Plain WGSL in f32: any WebGPU device.
     #[default]
     Core,
-    /// Subgroup reductions, f16 storage.
+    /// Operations over subgroups.
     Subgroup,
     /// Cooperative matrices.
     Coop,
@@ -150,7 +150,7 @@ impl Tier {
     pub fn features(self) -> Features {
         match self {
             Self::Core => Features::empty(),
-            Self::Subgroup => Features::SUBGROUP | Features::SHADER_F16,
+            Self::Subgroup => Features::SUBGROUP,
             Self::Coop => Features::SUBGROUP | Features::SHADER_F16 | Features::EXPERIMENTAL_COOPERATIVE_MATRIX,
         }
     }
@@ -173,13 +173,22 @@ pub fn tiers(features: Features) -> Vec<TierReport> {
 }
 
 fn tier_report(tier: Tier, features: Features) -> TierReport {
-    let missing = tier.features() - features;
-    let (used, reason) = match tier {
-        Tier::Core => (true, "plain WGSL in f32, needs nothing optional".to_owned()),
-        _ if missing.is_empty() => (false, "the device could, but no kernel of this tier exists yet".into()),
-        _ => (false, format!("the device lacks {}", names(missing))),
+    let (used, reason) = match (tier, missing(tier, features)) {
+        (Tier::Core, _) => (true, "plain WGSL in f32, needs nothing optional".to_owned()),
+        (_, Some(missing)) => (false, missing),
+        (_, None) => (false, "runs when asked for (--tier); nothing has measured yet that it is faster".to_owned()),
     };
     TierReport { tier, used, reason }
+}
+
+/// Why a device with `features` does not run a tier.
+pub(super) fn missing(tier: Tier, features: Features) -> Option<String> {
+    let missing = tier.features() - features;
+    match tier {
+        _ if !missing.is_empty() => Some(format!("the device lacks {}", names(missing))),
+        Tier::Coop => Some("kernels of that tier, of which there are none yet".to_owned()),
+        _ => None,
+    }
 }
 
 fn names(features: Features) -> String {
@@ -217,6 +226,8 @@ pub struct BorrowOptions {
     /// Take the device's callbacks for uncaught errors and for its loss in place of the caller's. [`crate::Gpu::check`] then
     /// tells of errors in anybody's work, and a loss is known as soon as wgpu tells of it, with its reason.
     pub take_callbacks: bool,
+    /// The highest tier that ops choose their kernels from; `None` is `core`.
+    pub tier: Option<Tier>,
     /// Checks of array indices in kernels.
     pub bounds_checks: BoundsChecks,
     /// As [`GpuOptions::shaders`].

@@ -9,7 +9,8 @@ use super::health::Health;
 use super::scope::{Caught, Scope, now, reported};
 use super::wait::{Poller, Signal};
 use super::{
-    BorrowOptions, BoundsChecks, DeviceChoice, GpuOptions, Kernel, Tier, ZERO_WORKGROUP_MEMORY, adapter, lock,
+    BorrowOptions, BoundsChecks, Capabilities, DeviceChoice, GpuOptions, Kernel, Tier, ZERO_WORKGROUP_MEMORY, adapter,
+    lock,
 };
 use crate::{Error, Result, memory};
 
@@ -55,6 +56,8 @@ struct Inner {
     /// Counts down to the allocation to refuse; see [`Gpu::refuse_allocation`].
     refusal: AtomicU64,
     bounds_checks: BoundsChecks,
+    capabilities: Capabilities,
+    tier: Tier,
     shaders: Option<PathBuf>,
 }
 
@@ -108,15 +111,11 @@ impl Gpu {
         let Some(adapter) = adapter::choose(&options.device).await? else { return Ok(None) };
         let info = adapter.get_info();
         let tier = options.tier.unwrap_or_default();
-        let missing = tier.features() - adapter.features();
-        if tier != Tier::Core {
-            let missing = match missing.is_empty() {
-                true => "kernels of that tier, of which there are none yet".to_owned(),
-                false => format!("{missing:?}"),
-            };
+        if let Some(missing) = adapter::missing(tier, adapter.features()) {
             return Err(Error::Tier { tier: tier.name(), device: info.name, missing });
         }
-        let required_features = adapter.features() & wgpu::Features::TIMESTAMP_QUERY;
+        let wanted = wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::SUBGROUP;
+        let required_features = adapter.features() & wanted;
         let (device, queue) = adapter
             .request_device(&wgpu::DeviceDescriptor {
                 label: Some("drdiff"),
@@ -127,7 +126,7 @@ impl Gpu {
             .await
             .map_err(|source| Error::Open { device: info.name.clone(), source })?;
         let GpuOptions { bounds_checks, shaders, .. } = options.clone();
-        let options = BorrowOptions { take_callbacks: true, bounds_checks, shaders };
+        let options = BorrowOptions { take_callbacks: true, tier: Some(tier), bounds_checks, shaders };
         Ok(Some(Self::from_wgpu_with(&adapter, device, queue, &options)))
     }
 
@@ -145,8 +144,10 @@ impl Gpu {
         queue: wgpu::Queue,
         options: &BorrowOptions,
     ) -> Self {
+        let info = adapter.get_info();
         let inner = Inner {
-            info: adapter.get_info(),
+            capabilities: Capabilities::of(&device, &info),
+            info,
             health: Health::new(device, options.take_callbacks),
             queue,
             poller: Poller::default(),
@@ -154,6 +155,7 @@ impl Gpu {
             constants: Mutex::default(),
             refusal: AtomicU64::new(0),
             bounds_checks: options.bounds_checks,
+            tier: options.tier.unwrap_or_default(),
             shaders: options.shaders.clone(),
         };
         Self::of(Arc::new(inner), None)
@@ -162,6 +164,16 @@ impl Gpu {
     /// The adapter's name, backend and driver.
     pub fn info(&self) -> &wgpu::AdapterInfo {
         &self.inner.info
+    }
+
+    /// What the device can do.
+    pub fn capabilities(&self) -> &Capabilities {
+        &self.inner.capabilities
+    }
+
+    /// The highest tier that ops choose their kernels from.
+    pub fn tier(&self) -> Tier {
+        self.inner.tier
     }
 
     /// The wgpu device.
@@ -179,13 +191,12 @@ impl Gpu {
     /// A point at which tests lose the device; whatever talks to it goes through here.
     #[inline]
     fn point(&self) {
-        #[cfg(test)]
         self.inner.health.loss.point(&self.inner.health.device);
     }
 
     /// Where tests say when the device is lost.
-    #[cfg(test)]
-    pub(crate) fn loss(&self) -> &super::loss::Loss {
+    #[doc(hidden)]
+    pub fn loss(&self) -> &super::loss::Loss {
         &self.inner.health.loss
     }
 

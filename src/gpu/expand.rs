@@ -1,70 +1,311 @@
-//! One-line imports of WGSL: `#import lib/NAME.wgsl` stands for that file, once per kernel. The build script compiles
-//! this file too, so that shaders read at run time are put together as those built in.
+//! Puts a kernel's text together. The build script compiles this file too, so that shaders read at run time become what
+//! those built in are.
+//!
+//! `#import lib/NAME.wgsl` on a line of its own stands for that file, once per kernel.
+//!
+//! `#import lib/NAME`, a folder, is a **slot**: it has a file a tier (`core.wgsl`, `subgroup.wgsl`, `coop.wgsl`), all with
+//! the same functions, and stands for the one of the kernel's tier, or where there is none, of the next lower tier.
+//!
+//! `#import lib/NAME.wgsl buffer=query load=load_query` puts words of the caller's in the place of the file's own. The
+//! file lists them in a line `#parameters buffer load`; each is given by every import, and as often as the values differ
+//! the file is there. A value is a name, or names with dots between them.
+//!
+//! What WGSL wants first (`enable`, `requires` and `diagnostic` directives) goes to the top, once each, whichever file it
+//! is in.
 
-use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 use std::{fs, io};
 
-/// The text of the file at `path` with its imports, which are relative to `root`, in place.
+/// Files of a slot, without their ending: the tiers from the lowest to the highest.
+pub const TIERS: [&str; 3] = ["core", "subgroup", "coop"];
+
+/// What is wrong, and with which file.
+pub type Failure = (PathBuf, io::Error);
+
+/// The text for tier `TIERS[tier]` of the file at `path` with its imports, which are relative to `root`, in place.
 ///
 /// # Errors
-/// Where a file cannot be read, or imports one by a path that is not below `root`: which file, and the reason.
-pub fn expand(root: &Path, path: &Path) -> Result<String, (PathBuf, io::Error)> {
-    let mut out = String::new();
-    append(root, path, &mut BTreeSet::new(), &mut out)?;
-    Ok(out)
+/// Where a file cannot be read, imports one by a path that is not below `root` or imports itself by way of others, or
+/// where parameters are not those that the file takes: which file, and the reason.
+pub fn expand(root: &Path, path: &Path, tier: usize) -> Result<String, Failure> {
+    let mut expansion = Expansion { root, tier, done: Vec::new(), open: Vec::new(), directives: Vec::new() };
+    let mut text = String::new();
+    expansion.append(&Import { file: path.to_owned(), parameters: Vec::new() }, path, &mut text)?;
+    let directives = expansion.directives.iter().flat_map(|directive| [directive.as_str(), "\n"]);
+    Ok(directives.collect::<String>() + &text)
 }
 
-fn append(
-    root: &Path,
-    path: &Path,
-    seen: &mut BTreeSet<PathBuf>,
-    out: &mut String,
-) -> Result<(), (PathBuf, io::Error)> {
-    if !seen.insert(path.to_owned()) {
-        return Ok(());
+/// A file and what stands for the words that it lists as parameters, sorted.
+#[derive(Clone, PartialEq, Eq)]
+struct Import {
+    file: PathBuf,
+    parameters: Vec<(String, String)>,
+}
+
+struct Expansion<'a> {
+    root: &'a Path,
+    tier: usize,
+    done: Vec<Import>,
+    /// The files on the way to the one that is being read.
+    open: Vec<PathBuf>,
+    directives: Vec<String>,
+}
+
+impl Expansion<'_> {
+    /// Appends a file that `by` imports.
+    fn append(&mut self, import: &Import, by: &Path, out: &mut String) -> Result<(), Failure> {
+        let file = &import.file;
+        if self.open.contains(file) {
+            return Err(wrong(by, format!("it imports {}, which imports it in turn", file.display())));
+        }
+        if self.done.contains(import) {
+            return Ok(());
+        }
+        self.done.push(import.clone());
+        self.open.push(file.clone());
+        let text = fs::read_to_string(file).map_err(|error| (file.clone(), error))?;
+        let (declared, text) = split_parameters(&text);
+        check_parameters(import, &declared, &text, by)?;
+        for line in replace_words(&text, &import.parameters).lines() {
+            match line.strip_prefix("#import ") {
+                Some(line) => {
+                    let next = self.import(line, file)?;
+                    self.append(&next, file, out)?;
+                }
+                None if is_directive(line) => {
+                    let line = line.trim_end();
+                    if !self.directives.iter().any(|known| known == line) {
+                        self.directives.push(line.to_owned());
+                    }
+                }
+                None => {
+                    out.push_str(line);
+                    out.push('\n');
+                }
+            }
+        }
+        self.open.pop();
+        Ok(())
     }
-    let text = fs::read_to_string(path).map_err(|error| (path.to_owned(), error))?;
+
+    /// What follows `#import ` in the file `by`.
+    fn import(&self, line: &str, by: &Path) -> Result<Import, Failure> {
+        let mut words = line.split_whitespace();
+        let name = words.next().unwrap_or_default();
+        let mut parameters = Vec::new();
+        for word in words {
+            let Some((parameter, value)) = word.split_once('=').filter(|(_, value)| value.split('.').all(is_name))
+            else {
+                return Err(wrong(by, format!("it imports `{line}`, expected NAME=VALUE in the place of `{word}`")));
+            };
+            parameters.push((parameter.to_owned(), value.to_owned()));
+        }
+        parameters.sort();
+        Ok(Import { file: self.resolve(name, by)?, parameters })
+    }
+
+    /// The file that an import means. Names alone: any way round through `..` would be a second spelling of one file, which
+    /// would then be there twice.
+    fn resolve(&self, name: &str, by: &Path) -> Result<PathBuf, Failure> {
+        let path = Path::new(name);
+        let plain = path.components().all(|part| matches!(part, Component::Normal(_)));
+        if !plain || path.as_os_str().is_empty() {
+            return Err(wrong(by, format!("it imports `{name}`, expected the path of a file below the folder")));
+        }
+        // Components again, so that `lib//a` is `lib/a`.
+        let path: PathBuf = self.root.join(path).components().collect();
+        if !path.is_dir() {
+            return Ok(path);
+        }
+        let mut tiers = TIERS[..=self.tier].iter().rev().map(|tier| path.join(tier).with_extension("wgsl"));
+        let lowest = path.join("core.wgsl");
+        Ok(tiers.find(|file| file.is_file()).unwrap_or(lowest))
+    }
+}
+
+fn wrong(path: &Path, what: String) -> Failure {
+    (path.to_owned(), io::Error::other(what))
+}
+
+fn is_name(word: &str) -> bool {
+    let start = word.chars().next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
+    start && word.chars().all(is_word)
+}
+
+fn is_word(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_'
+}
+
+fn is_directive(line: &str) -> bool {
+    ["enable ", "requires ", "diagnostic("].iter().any(|start| line.starts_with(start))
+}
+
+/// The names in lines `#parameters`, and the text without them.
+fn split_parameters(text: &str) -> (Vec<String>, String) {
+    let mut names = Vec::new();
+    let mut rest = String::with_capacity(text.len());
     for line in text.lines() {
-        match line.strip_prefix("#import ") {
-            Some(import) => append(root, &imported(root, import.trim()).map_err(|e| (path.to_owned(), e))?, seen, out)?,
+        match line.strip_prefix("#parameters ") {
+            Some(line) => names.extend(line.split_whitespace().map(str::to_owned)),
             None => {
-                out.push_str(line);
-                out.push('\n');
+                rest.push_str(line);
+                rest.push('\n');
             }
         }
     }
-    Ok(())
+    (names, rest)
 }
 
-/// Where an imported file is. Names alone: any way round through `..` would be a second spelling of one file, which would
-/// then be there twice.
-fn imported(root: &Path, import: &str) -> io::Result<PathBuf> {
-    let path = Path::new(import);
-    match path.components().all(|part| matches!(part, Component::Normal(_))) {
-        true => Ok(root.join(path)),
-        false => Err(io::Error::other(format!("it imports `{import}`, expected the path of a file below the folder"))),
+/// Refuses parameters that the file does not take, that are missing, given twice or not used.
+fn check_parameters(import: &Import, declared: &[String], text: &str, by: &Path) -> Result<(), Failure> {
+    let given = &import.parameters;
+    let takes = if declared.is_empty() { "none".to_owned() } else { declared.join(", ") };
+    let file = import.file.display();
+    if let Some((name, _)) = given.iter().find(|(name, _)| !declared.contains(name)) {
+        return Err(wrong(by, format!("it gives `{name}` to {file}, whose parameters are: {takes}")));
     }
+    if let Some(pair) = given.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+        return Err(wrong(by, format!("it gives `{}` to {file} twice", pair[0].0)));
+    }
+    if let Some(name) = declared.iter().find(|name| !given.iter().any(|(given, _)| given == *name)) {
+        return Err(wrong(by, format!("it imports {file} without `{name}`, whose parameters are: {takes}")));
+    }
+    match declared.iter().find(|name| !words(text).any(|(word, _)| word == name.as_str())) {
+        Some(name) => Err(wrong(&import.file, format!("its parameter `{name}` stands nowhere in it"))),
+        None => Ok(()),
+    }
+}
+
+/// The text in words and what follows each of them up to the next.
+fn words(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let end = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
+        let (word, behind) = rest.split_at(end);
+        let gap = behind.find(is_word).unwrap_or(behind.len());
+        let (gap, behind) = behind.split_at(gap);
+        rest = behind;
+        Some((word, gap))
+    })
+}
+
+/// The text with each whole word that has a value replaced by it.
+fn replace_words(text: &str, values: &[(String, String)]) -> String {
+    let mut out = String::with_capacity(text.len());
+    for (word, gap) in words(text) {
+        let value = values.iter().find(|(name, _)| name == word);
+        out.push_str(value.map_or(word, |(_, value)| value));
+        out.push_str(gap);
+    }
+    out
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// Files by path and text.
+    fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        folder
+    }
+
+    fn expanded(files: &[(&str, &str)], tier: usize) -> Result<String, String> {
+        let folder = folder(files);
+        let (root, path) = (folder.path(), folder.path().join("a.wgsl"));
+        expand(root, &path, tier).map_err(|(path, error)| {
+            let path = path.strip_prefix(root).unwrap().display().to_string();
+            format!("{path}: {error}").replace(&format!("{}/", root.display()), "")
+        })
+    }
+
     #[test]
     fn a_file_is_there_once_and_from_below_the_folder() {
-        let folder = tempfile::tempdir().unwrap();
-        let root = folder.path();
-        fs::create_dir(root.join("lib")).unwrap();
-        let text = |imports: &str| {
-            fs::write(root.join("lib/b.wgsl"), "#import lib/b.wgsl\nb\n").unwrap();
-            fs::write(root.join("a.wgsl"), format!("{imports}a\n")).unwrap();
-            expand(root, &root.join("a.wgsl"))
-        };
+        let (b, c) = (("lib/b.wgsl", "b\n"), ("lib/c.wgsl", "#import lib/b.wgsl\nc"));
+        let text = |imports: &str| expanded(&[("a.wgsl", &format!("{imports}a\n")), b, c], 0);
         assert_eq!(text("#import lib/b.wgsl\n#import lib//b.wgsl\n").unwrap(), "b\na\n");
+        assert_eq!(text("#import lib/c.wgsl\n#import lib/b.wgsl \n").unwrap(), "b\nc\na\n");
         for import in ["lib/../lib/b.wgsl", "../b.wgsl", "/b.wgsl", "./lib/b.wgsl"] {
-            let (path, error) = text(&format!("#import {import}\n")).unwrap_err();
-            assert!(path.ends_with("a.wgsl") && error.to_string().contains(import), "{error}");
+            let error = text(&format!("#import {import}\n")).unwrap_err();
+            assert!(error.starts_with("a.wgsl: ") && error.contains(import), "{error}");
+        }
+        assert!(text("#import  \n").unwrap_err().starts_with("a.wgsl: "));
+        assert!(text("#import lib/none.wgsl\n").unwrap_err().starts_with("lib/none.wgsl: "));
+    }
+
+    #[test]
+    fn a_circle_is_refused() {
+        for (b, named) in [("#import lib/b.wgsl", "lib/b.wgsl"), ("#import lib/c.wgsl", "lib/c.wgsl")] {
+            let files = [("a.wgsl", "#import lib/b.wgsl\n"), ("lib/b.wgsl", b), ("lib/c.wgsl", "#import lib/b.wgsl\n")];
+            let error = expanded(&files, 0).unwrap_err();
+            assert!(error.starts_with(&format!("{named}: it imports lib/b.wgsl, which")), "{error}");
+        }
+    }
+
+    #[test]
+    fn directives_come_first_and_once() {
+        let a = "// a\n#import lib/b.wgsl\nenable f16;\ndiagnostic(off, derivative_uniformity);\nfn a() {}\n";
+        let b = "// b\nrequires subgroup_id;\nenable f16; \n@diagnostic(off, derivative_uniformity)\nfn b() {}\n";
+        let top = "requires subgroup_id;\nenable f16;\ndiagnostic(off, derivative_uniformity);\n";
+        let rest = "// a\n// b\n@diagnostic(off, derivative_uniformity)\nfn b() {}\nfn a() {}\n";
+        assert_eq!(expanded(&[("a.wgsl", a), ("lib/b.wgsl", b)], 0).unwrap(), format!("{top}{rest}"));
+    }
+
+    #[test]
+    fn a_slot_has_the_file_of_its_tier_or_of_a_lower_one() {
+        let a = ("a.wgsl", "#import lib/s\n#import lib/t\n");
+        let files = [a, ("lib/s/core.wgsl", "s0"), ("lib/s/subgroup.wgsl", "s1"), ("lib/t/core.wgsl", "t0")];
+        let texts = [0, 1, 2].map(|tier| expanded(&files, tier).unwrap());
+        assert_eq!(texts, ["s0\nt0\n", "s1\nt0\n", "s1\nt0\n"]);
+        let files = [a, ("lib/s/core.wgsl", "s0"), ("lib/s/coop.wgsl", "s2"), ("lib/t/coop.wgsl", "t2")];
+        for tier in [0, 1] {
+            assert!(expanded(&files, tier).unwrap_err().starts_with("lib/t/core.wgsl: "));
+        }
+        assert_eq!(expanded(&files, 2).unwrap(), "s2\nt2\n");
+    }
+
+    #[test]
+    fn parameters_replace_whole_words() {
+        let four = "#parameters load buffer\nfn load(at: u32) -> f32 { return buffer[at] + load_buffer + _buffer.x; }";
+        let a = "#import lib/four.wgsl buffer=query load=load_query\n#import lib/four.wgsl load=load_query buffer=query\n\
+                 #import lib/four.wgsl buffer=load load=params.buffer\n";
+        let expected = "fn load_query(at: u32) -> f32 { return query[at] + load_buffer + _buffer.x; }\n\
+                        fn params.buffer(at: u32) -> f32 { return load[at] + load_buffer + _buffer.x; }\n";
+        assert_eq!(expanded(&[("a.wgsl", a), ("lib/four.wgsl", four)], 0).unwrap(), expected);
+        // Handed on.
+        let b = "#parameters name\n#import lib/c.wgsl inner=name\n";
+        let files =
+            [("a.wgsl", "#import lib/b.wgsl name=x\n"), ("lib/b.wgsl", b), ("lib/c.wgsl", "#parameters inner\ninner")];
+        assert_eq!(expanded(&files, 0).unwrap(), "x\n");
+    }
+
+    #[test]
+    fn parameters_are_those_that_the_file_takes() {
+        let text = |import: &str, b: &str| {
+            let import = format!("#import lib/b.wgsl{import}\n");
+            expanded(&[("a.wgsl", import.as_str()), ("lib/b.wgsl", b)], 0).unwrap_err()
+        };
+        let b = "#parameters one two\none two";
+        assert_eq!(text(" one=x", b), "a.wgsl: it imports lib/b.wgsl without `two`, whose parameters are: one, two");
+        assert_eq!(text("", b), "a.wgsl: it imports lib/b.wgsl without `one`, whose parameters are: one, two");
+        assert_eq!(text(" six=x", b), "a.wgsl: it gives `six` to lib/b.wgsl, whose parameters are: one, two");
+        assert_eq!(text(" six=x", "b"), "a.wgsl: it gives `six` to lib/b.wgsl, whose parameters are: none");
+        assert_eq!(text(" one=x one=y two=z", b), "a.wgsl: it gives `one` to lib/b.wgsl twice");
+        assert_eq!(
+            text(" one=x two=y", "#parameters one two\none"),
+            "lib/b.wgsl: its parameter `two` stands nowhere in it"
+        );
+        for import in [" one", " one=", " one=4", " one=a..b", " one=a+b", " =x"] {
+            let error = text(import, b);
+            assert!(error.starts_with("a.wgsl: ") && error.contains(import.trim()) || import == " =x", "{error}");
         }
     }
 }

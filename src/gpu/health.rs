@@ -5,7 +5,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Mutex};
 
 use super::lock;
-#[cfg(test)]
 use super::loss::Loss;
 use super::scope::{Reported, reported};
 #[cfg(not(target_family = "wasm"))]
@@ -19,7 +18,6 @@ pub(super) struct Health {
     /// Whether the device's callbacks are ours, so that the reason of a loss comes to us.
     #[cfg(not(target_family = "wasm"))]
     listens: bool,
-    #[cfg(test)]
     pub loss: Arc<Loss>,
 }
 
@@ -39,7 +37,6 @@ impl Health {
             failure: Arc::default(),
             #[cfg(not(target_family = "wasm"))]
             listens: listen,
-            #[cfg(test)]
             loss: Arc::default(),
         };
         if listen {
@@ -109,7 +106,6 @@ impl Health {
     /// what is done by then.
     #[cfg(not(target_family = "wasm"))]
     pub fn poll_until(&self, until: Option<wgpu::SubmissionIndex>) {
-        #[cfg(test)]
         self.loss.waits(until.is_none());
         let latest = until.is_none();
         let timeout = None;
@@ -125,7 +121,6 @@ impl Health {
     pub fn poll(&self, how: wgpu::PollType) -> bool {
         let polled = catch_unwind(AssertUnwindSafe(|| {
             let polled = self.device.poll(how);
-            #[cfg(test)]
             self.loss.polled();
             polled
         }));

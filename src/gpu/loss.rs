@@ -8,12 +8,12 @@ use super::lock;
 
 /// Counts the points at which a device is talked to, and destroys it at one of them.
 #[derive(Debug)]
-pub(crate) struct Loss {
+pub struct Loss {
     points: AtomicUsize,
     at: AtomicUsize,
     panics: AtomicBool,
-    /// The threads that waited, and whether until nothing was left to do.
-    waits: Mutex<Vec<(ThreadId, bool)>>,
+    /// The threads that waited, and whether until nothing was left to do, where somebody wants to know.
+    waits: Mutex<Option<Vec<(ThreadId, bool)>>>,
 }
 
 impl Default for Loss {
@@ -51,12 +51,15 @@ impl Loss {
     }
 
     pub(super) fn waits(&self, for_all: bool) {
-        lock(&self.waits).push((std::thread::current().id(), for_all));
+        if let Some(waits) = &mut *lock(&self.waits) {
+            waits.push((std::thread::current().id(), for_all));
+        }
     }
 
-    /// The waits for the device: which thread waited, and whether until nothing was left to do.
+    /// The waits for the device since the last call, from the first on: which thread waited, and whether until nothing was
+    /// left to do.
     pub fn waited(&self) -> Vec<(ThreadId, bool)> {
-        lock(&self.waits).clone()
+        lock(&self.waits).replace(Vec::new()).unwrap_or_default()
     }
 
     pub(super) fn polled(&self) {

@@ -1,13 +1,16 @@
 //! The GPU: adapter choice, device, kernels, buffers, errors and device loss.
 
 mod adapter;
+mod capabilities;
 mod context;
+#[cfg(test)]
+mod declared;
 mod dx12;
 mod expand;
 mod health;
 mod kernel;
-#[cfg(test)]
 mod loss;
+mod params;
 mod profile;
 mod recorder;
 mod scope;
@@ -16,9 +19,13 @@ mod wait;
 pub use adapter::{
     AdapterSummary, Adapters, BorrowOptions, BoundsChecks, DeviceChoice, GpuOptions, PciBusId, Tier, TierReport, tiers,
 };
+pub use capabilities::{Capabilities, Capability};
 pub use context::Gpu;
 pub(crate) use context::Home;
-pub use kernel::{Kernel, Source, ZERO_WORKGROUP_MEMORY, shaders};
+pub use kernel::{Declared, Kernel, Source, ZERO_WORKGROUP_MEMORY, shaders};
+#[doc(hidden)]
+pub use loss::Loss;
+pub use params::{Field, FieldType, Scalar};
 pub use profile::Profiler;
 pub use recorder::{Binding, Command, Grid, Recorder};
 #[cfg(not(target_family = "wasm"))]

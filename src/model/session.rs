@@ -517,7 +517,7 @@ impl Session {
     fn check_limits(&self, denoiser: &Denoiser, shape: &DenoiserShape) -> Result<()> {
         let Device::Gpu(gpu) = self.model.device() else { return Ok(()) };
         let limit = gpu.max_binding();
-        let needed = denoiser.graph.largest_value();
+        let needed = denoiser.graph.largest_value(gpu.capabilities())?;
         if needed <= limit {
             return Ok(());
         }
@@ -525,7 +525,8 @@ impl Session {
             let Ok(level) = self.model.config().level(positions) else { return false };
             let level = self.model.config().levels[level].clone();
             let smaller = DenoiserShape { positions, level, ..shape.clone() };
-            Denoiser::new(&self.model, &smaller).is_ok_and(|denoiser| denoiser.graph.largest_value() <= limit)
+            let largest = Denoiser::new(&self.model, &smaller).and_then(|d| d.graph.largest_value(gpu.capabilities()));
+            largest.is_ok_and(|largest| largest <= limit)
         };
         let (mut low, mut high) = (0, shape.positions);
         while low + 1 < high {
@@ -559,11 +560,12 @@ async fn texts(model: &Model, built: &Built, sequences: &[Sequence]) -> Result<V
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{DeviceChoice, GpuOptions};
 
     #[test]
     fn a_device_has_two_steps_at_most() -> Result<()> {
-        let gpu = crate::loss_tests::open();
-        let model = Model::load(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/tiny"), &gpu.into())?;
+        let device = Device::open(&GpuOptions { device: DeviceChoice::Gpu, ..Default::default() })?;
+        let model = Model::load(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/tiny"), &device)?;
         let mut session = model.session(SessionOptions { length: 24, ..Default::default() })?;
         let mut generation = session.start(&[Request::default()], &Sampler { steps: 6, ..Sampler::default() })?;
         let mut in_flight = Vec::new();
