@@ -226,12 +226,12 @@ pub struct BorrowOptions {
     /// Take the device's callbacks for uncaught errors and for its loss in place of the caller's. [`crate::Gpu::check`] then
     /// tells of errors in anybody's work, and a loss is known as soon as wgpu tells of it, with its reason.
     pub take_callbacks: bool,
+    /// The highest tier that ops choose their kernels from; `None` is `core`.
+    pub tier: Option<Tier>,
     /// Checks of array indices in kernels.
     pub bounds_checks: BoundsChecks,
     /// As [`GpuOptions::shaders`].
     pub shaders: Option<PathBuf>,
-    /// As [`GpuOptions::tier`].
-    pub tier: Option<Tier>,
 }
 
 /// An adapter as `drdiff info` lists it.

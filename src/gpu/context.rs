@@ -125,8 +125,8 @@ impl Gpu {
             })
             .await
             .map_err(|source| Error::Open { device: info.name.clone(), source })?;
-        let GpuOptions { bounds_checks, shaders, tier, .. } = options.clone();
-        let options = BorrowOptions { take_callbacks: true, bounds_checks, shaders, tier };
+        let GpuOptions { bounds_checks, shaders, .. } = options.clone();
+        let options = BorrowOptions { take_callbacks: true, tier: Some(tier), bounds_checks, shaders };
         Ok(Some(Self::from_wgpu_with(&adapter, device, queue, &options)))
     }
 
@@ -266,13 +266,25 @@ impl Gpu {
     /// Waits for what scopes have not told yet, and gives the first error.
     async fn settle(&self) -> Result<()> {
         let pending = std::mem::take(&mut *lock(&self.pending));
-        let mut outcome = Ok(());
+        let mut first = None;
         for Caught { what, bytes, verdict } in pending {
-            if let (Some(error), Ok(())) = (verdict.await, &outcome) {
-                outcome = Err(self.refused(what, bytes, error));
-            }
+            let error = verdict.await;
+            first = first.or(error.map(|error| (what, bytes, error)));
         }
-        outcome
+        first.map_or(Ok(()), |(what, bytes, error)| Err(self.refused(what, bytes, error)))
+    }
+
+    /// The first error of those scopes that have told by now.
+    fn settled(&self) -> Result<()> {
+        let mut first = None;
+        lock(&self.pending).retain_mut(|Caught { what, bytes, verdict }| match now(verdict) {
+            None => true,
+            Some(error) => {
+                first = first.take().or(error.map(|error| (std::mem::take(what), *bytes, error)));
+                false
+            }
+        });
+        first.map_or(Ok(()), |(what, bytes, error)| Err(self.refused(what, bytes, error)))
     }
 
     /// What `make` makes through the handle that it is given, with one error scope around all of it. Where that catches an
@@ -540,12 +552,13 @@ impl Gpu {
         self.lost_or(what, std::io::Error::other("the device let go of its callback"))
     }
 
-    /// What callbacks reported since this handle was made or last asked, where they are drdiff's. Whoever uses the device at
-    /// the time hears of an error, as nobody can tell whose work it was.
+    /// What has become known since this handle was made or last asked: of its own work, and where the device's callbacks are
+    /// drdiff's of anybody's, as nobody can tell whose work it was.
     ///
     /// # Errors
-    /// Where the device was lost, or wgpu reported an error nobody else caught.
+    /// Where the device was lost, or wgpu reported an error.
     pub fn check(&self) -> Result<()> {
+        self.settled()?;
         let (errors, last) = self.inner.health.uncaught();
         match last {
             Some(error) if self.seen.swap(errors, Ordering::Relaxed) != errors => {

@@ -12,9 +12,8 @@ pub struct Loss {
     points: AtomicUsize,
     at: AtomicUsize,
     panics: AtomicBool,
-    /// The threads that waited, and whether until nothing was left to do.
-    waits: Mutex<Vec<(ThreadId, bool)>>,
-    watched: AtomicBool,
+    /// The threads that waited, and whether until nothing was left to do, where somebody wants to know.
+    waits: Mutex<Option<Vec<(ThreadId, bool)>>>,
 }
 
 impl Default for Loss {
@@ -24,7 +23,6 @@ impl Default for Loss {
             at: AtomicUsize::new(usize::MAX),
             panics: AtomicBool::new(false),
             waits: Mutex::default(),
-            watched: AtomicBool::new(false),
         }
     }
 }
@@ -54,19 +52,15 @@ impl Loss {
 
     #[cfg(not(target_family = "wasm"))]
     pub(super) fn waits(&self, for_all: bool) {
-        if self.watched.load(Ordering::SeqCst) {
-            lock(&self.waits).push((std::thread::current().id(), for_all));
+        if let Some(waits) = &mut *lock(&self.waits) {
+            waits.push((std::thread::current().id(), for_all));
         }
     }
 
-    /// Notes the waits from now on.
-    pub fn watch(&self) {
-        self.watched.store(true, Ordering::SeqCst);
-    }
-
-    /// The waits since [`Loss::watch`]: which thread waited, and whether until nothing was left to do.
+    /// The waits for the device since the last call, from the first on: which thread waited, and whether until nothing was
+    /// left to do.
     pub fn waited(&self) -> Vec<(ThreadId, bool)> {
-        lock(&self.waits).clone()
+        lock(&self.waits).replace(Vec::new()).unwrap_or_default()
     }
 
     #[cfg(not(target_family = "wasm"))]

@@ -365,7 +365,8 @@ impl Session {
         block_on(self.generate_async(prompt, sampler, async |seen| progress(seen)))
     }
 
-    /// Samples one text. `progress` is called at each step, and may ask to stop.
+    /// Samples one text. `progress` is called at each step, and may ask to stop. The future can move between threads where
+    /// `progress` borrows nothing; [`Session::start_async`] leaves the loop to the caller.
     ///
     /// # Errors
     /// As [`Session::generate`].
@@ -570,13 +571,12 @@ async fn texts(model: &Model, built: &Built, sequences: &[Sequence]) -> Result<V
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{DeviceChoice, Gpu, GpuOptions};
+    use crate::{DeviceChoice, GpuOptions};
 
     #[test]
     fn a_device_has_two_steps_at_most() -> Result<()> {
-        let options = GpuOptions { device: DeviceChoice::Gpu, ..GpuOptions::default() };
-        let gpu = Gpu::open(&options)?;
-        let model = Model::load(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/tiny"), &gpu.into())?;
+        let device = Device::open(&GpuOptions { device: DeviceChoice::Gpu, ..Default::default() })?;
+        let model = Model::load(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/tiny"), &device)?;
         let mut session = model.session(SessionOptions { length: 24, ..Default::default() })?;
         let mut generation = session.start(&[Request::default()], &Sampler { steps: 6, ..Sampler::default() })?;
         let mut in_flight = Vec::new();

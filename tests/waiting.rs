@@ -1,17 +1,25 @@
 //! Who waits for a device, and for how much.
 
+mod common;
+
 use std::ops::ControlFlow;
 use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, mpsc};
 use std::task::{Context, Poll, Wake};
 use std::time::Duration;
 
-use drdiff::model::Session;
-use drdiff::{Error, Gpu, Model, Prompt, Result, Sampler, SessionOptions};
-
-use super::open;
+use drdiff::model::{Request, Session};
+use drdiff::{Device, Error, Gpu, Model, Prompt, Result, Sampler, SessionOptions};
 
 const TINY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/tiny");
+
+fn open() -> Gpu {
+    match common::gpu() {
+        Device::Gpu(gpu) => gpu,
+        other => panic!("`gpu` opened {other:?}"),
+    }
+}
 
 fn session(gpu: &Gpu) -> Session {
     let model = Model::load(TINY, &gpu.clone().into()).unwrap();
@@ -37,7 +45,7 @@ fn waits(snapshots: &[usize]) -> [usize; 2] {
     let gpu = open();
     let mut session = session(&gpu);
     session.prepare(1).unwrap();
-    gpu.loss().watch();
+    gpu.loss().waited();
     generate(&mut session, 9, snapshots).unwrap();
     let waited = gpu.loss().waited();
     [waited.len(), waited.iter().filter(|(_, for_all)| *for_all).count()]
@@ -86,7 +94,7 @@ fn is_send<T: Send>(future: T) -> T {
 fn an_async_run_never_blocks_the_thread_that_polls_it() {
     let expected = generate(&mut session(&open()), 9, &[]).unwrap();
     let gpu = open();
-    gpu.loss().watch();
+    gpu.loss().waited();
     let mut snapshots = Vec::new();
     let (text, pending) = driven(async {
         let mut session = session(&gpu);
@@ -106,12 +114,47 @@ fn an_async_run_never_blocks_the_thread_that_polls_it() {
     assert!(!waited.is_empty() && waited.iter().all(|(thread, _)| *thread != here), "{waited:?}");
 }
 
+/// Two runs on one thread and one device, by an executor that may move them between threads.
+#[test]
+fn async_runs_go_side_by_side() {
+    let expected = generate(&mut session(&open()), 6, &[]).unwrap();
+    let gpu = open();
+    let run = async || -> Result<String> {
+        let mut session = session(&gpu);
+        let (prompt, sampler, steps) = (Prompt::prefix("the"), sampler(6), Arc::new(AtomicUsize::new(0)));
+        let seen = Arc::clone(&steps);
+        // Its closure borrows nothing.
+        let text = is_send(session.generate_async(&prompt, &sampler, async move |progress| {
+            seen.store(progress.step, SeqCst);
+            match progress.snapshot_async().await {
+                Ok(_) => ControlFlow::Continue(()),
+                Err(_) => ControlFlow::Break(()),
+            }
+        }));
+        let text = text.await?;
+        assert_eq!(steps.load(SeqCst), 6);
+        Ok(text)
+    };
+    let mut runs = [Box::pin(run()), Box::pin(run())];
+    let mut texts = [None, None];
+    let all = std::future::poll_fn(|context| {
+        for (run, text) in runs.iter_mut().zip(&mut texts).filter(|(_, text)| text.is_none()) {
+            if let Poll::Ready(made) = run.as_mut().poll(context) {
+                *text = Some(made.unwrap());
+            }
+        }
+        if texts.iter().all(Option::is_some) { Poll::Ready(()) } else { Poll::Pending }
+    });
+    driven(all);
+    assert_eq!(texts, [Some(expected.clone()), Some(expected)]);
+}
+
 /// A loop of the caller's, on whatever thread its executor likes.
 #[test]
 fn steps_can_be_taken_one_by_one() {
     let expected = generate(&mut session(&open()), 5, &[]).unwrap();
     let gpu = open();
-    let request = drdiff::model::Request { prompt: Prompt::prefix("the"), ..Default::default() };
+    let request = Request { prompt: Prompt::prefix("the"), ..Default::default() };
     let (generated, _) = driven(is_send(async {
         let mut session = session(&gpu);
         // One that is given up leaves nothing behind.

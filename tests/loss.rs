@@ -1,7 +1,5 @@
 //! A device is lost at every point at which a run talks to it: a typed error each time, no panic, no hang.
 
-mod waiting;
-
 use std::ops::ControlFlow;
 use std::sync::LazyLock;
 use std::time::Instant;
@@ -23,11 +21,7 @@ enum Callbacks {
 }
 
 /// A new device of an adapter that all of these share.
-fn open() -> Gpu {
-    open_with(Callbacks::Drdiffs)
-}
-
-fn open_with(callbacks: Callbacks) -> Gpu {
+fn open(callbacks: Callbacks) -> Gpu {
     static ADAPTER: LazyLock<wgpu::Adapter> = LazyLock::new(|| {
         let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
         pollster::block_on(instance.request_adapter(&Default::default()))
@@ -44,7 +38,7 @@ fn open_with(callbacks: Callbacks) -> Gpu {
 
 /// How many points `act` has.
 fn points<T>(callbacks: Callbacks, act: impl Fn(&Gpu) -> Result<T>) -> (usize, T) {
-    let gpu = open_with(callbacks);
+    let gpu = open(callbacks);
     gpu.loss().set(usize::MAX);
     let value = act(&gpu).unwrap();
     (gpu.loss().points(), value)
@@ -67,7 +61,7 @@ fn lost_at_the_last<T: PartialEq + std::fmt::Debug>(
     let (points, undisturbed) = points(callbacks, &act);
     let mut late = 0;
     for at in points.saturating_sub(count)..points {
-        let gpu = open_with(callbacks);
+        let gpu = open(callbacks);
         if panics {
             gpu.loss().panic_in_poll();
         }
