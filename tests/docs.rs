@@ -14,8 +14,19 @@ const END: &str = "<!-- ops: end -->\n";
 /// Set to write the tables instead of comparing them.
 const WRITE: &str = "DRDIFF_WRITE_DOCS";
 /// Folders whose files the documents name.
-const FOLDERS: [&str; 10] =
-    ["benches/", "docs/", "examples/", "fuzz/", "models/", "reference/", "scripts/", "shaders/", "src/", "tests/"];
+const FOLDERS: [&str; 11] = [
+    "benches/",
+    "docs/",
+    "examples/",
+    "fuzz/",
+    "models/",
+    "reference/",
+    "scripts/",
+    "shaders/",
+    "src/",
+    "tests/",
+    "tools/",
+];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -56,9 +67,10 @@ fn kernels(entry: &Entry) -> String {
 fn op(entry: &Entry) -> String {
     let signature = entry.signature;
     let mut text = format!("\n### `{}`\n\n{}\n\n```text\n", signature.name, signature.summary);
-    let (inputs, outputs) = signature.to_string().split_once(" -> ").map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
-    // A line for each tensor: a comma in a shape has no letter of a name and its type before the next bracket.
-    for (arrow, side) in [("  ", &inputs), ("->", &outputs)] {
+    let line = signature.to_string();
+    let (inputs, outputs) = line.split_once(" -> ").unwrap_or((&line, ""));
+    // A line for each tensor.
+    for (arrow, side) in [("  ", inputs), ("->", outputs)] {
         for tensor in tensors(side) {
             let _ = writeln!(text, "{arrow} {tensor}");
         }
@@ -109,7 +121,8 @@ fn tables_of_the_ops_are_those_of_their_signatures() {
 
 /// The documents: those in the root and below `docs`, and those of tools, crates and the model.
 fn pages() -> Vec<PathBuf> {
-    let folders = ["", "docs", "docs/results", "models", "reference", "tools/check", "tools/cli", "tools/eval", "tools/train"];
+    let folders =
+        ["", "docs", "docs/results", "models", "reference", "tools/check", "tools/cli", "tools/eval", "tools/train"];
     let files = folders.iter().flat_map(|folder| fs::read_dir(root().join(folder)).unwrap());
     let mut pages: Vec<_> = files.map(|file| file.unwrap().path()).collect();
     pages.retain(|path| path.extension().is_some_and(|ending| ending == "md"));
@@ -146,9 +159,9 @@ fn files_that_are_named_exist() {
         let spans = text.split("```").step_by(2).flat_map(|prose| prose.split('`').skip(1).step_by(2));
         for name in spans.filter_map(|span| span.split_whitespace().next()) {
             // Capitals stand for what a reader fills in.
-            let placeholder = name.contains(['*', '{', '<']) || name.split(['/', '.']).any(|part| part == part.to_uppercase() && part.len() > 1 && !part.contains(['_', '-']));
-            let markdown = name.ends_with(".md");
-            if FOLDERS.iter().any(|folder| name.starts_with(folder)) && (!placeholder || markdown) {
+            let capitals = name.chars().any(char::is_uppercase) && !name.ends_with(".md");
+            let placeholder = capitals || name.contains(['*', '{', '<']);
+            if FOLDERS.iter().any(|folder| name.starts_with(folder)) && !placeholder {
                 count += 1;
                 assert!(root().join(name).exists(), "{}: there is no `{name}`", page.display());
             }
