@@ -187,8 +187,8 @@ impl Executor {
         self.run_with(None)
     }
 
-    /// Like [`Executor::run`], with row `index` of what was staged copied to its value first; `row` is the same row for
-    /// devices that hold nothing staged.
+    /// Like [`Executor::run`], but first copies row `index` of what was staged to its value; `row` is the same row,
+    /// for devices that stage nothing.
     ///
     /// # Errors
     /// If the device was lost or refused the work.

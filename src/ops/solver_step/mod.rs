@@ -76,8 +76,8 @@ fn build(arguments: &mut Arguments) -> Result<Box<dyn Op>> {
     Ok(Box::new(op))
 }
 
-/// Flags and segments as the op takes them: the first A rows of a sequence are its anchors and nothing else is, and a
-/// segment is one of theirs.
+/// Flags and segments as the op takes them: the first A rows of a sequence, and no others, are its anchors, and every
+/// segment belongs to one of them.
 fn check_info(z: &Tensor, info: &Tensor, anchors: usize) -> Result<()> {
     let rows = z.desc().shape.get(1).copied().unwrap_or(1).max(1);
     let wrong = info.words().iter().enumerate().find(|&(at, word)| {

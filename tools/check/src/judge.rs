@@ -30,9 +30,9 @@ pub struct Judged {
     pub failure: Option<String>,
 }
 
-/// `mean (a - b)^2 / mean b^2`; where the reference is all zeros, `mean a^2`. NaN where anything is not a number; values
-/// infinite on both sides with the same sign count as equal, and so do values that differ by less than the smallest
-/// normal number, since a device may take what is below it for 0.
+/// `mean (a - b)^2 / mean b^2`; where the reference is all zeros, `mean a^2`. NaN if any value is NaN; infinities of
+/// the same sign count as equal, and so do values that differ by less than the smallest normal number, since a device
+/// may take what is below it for 0.
 pub fn nmse(got: &[f32], want: &[f64]) -> f64 {
     let (mut error, mut power) = (0.0, 0.0);
     for (&got, &want) in got.iter().zip(want) {
