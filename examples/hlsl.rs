@@ -16,7 +16,7 @@ mod wgsl;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = std::env::args_os().nth(1).ok_or("usage: hlsl FOLDER")?;
-    for kernel in REGISTRY.iter().flat_map(|entry| entry.kernels) {
+    for kernel in REGISTRY.iter().flat_map(|entry| entry.kernels()) {
         let (module, info) = wgsl::validate(kernel);
         let name = kernel.label().replace(['/', ' ', '='], "_");
         for &model in hlsl::models(kernel) {

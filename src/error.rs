@@ -77,6 +77,14 @@ pub enum Error {
         /// What would fit, or nothing.
         hint: String,
     },
+    /// An op has no code for a device.
+    #[error("{op} does not run on {device}: it has no code for it")]
+    Unsupported {
+        /// The op.
+        op: &'static str,
+        /// The kind of device.
+        device: &'static str,
+    },
     /// A tensor's shape or type does not suit the op that reads it.
     #[error("{op}: {what} is {found}, expected {expected}")]
     Shape {

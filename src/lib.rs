@@ -42,23 +42,21 @@
 //! A call returns [`Result`]; nothing panics on input, and no error loses its cause. Memory that is refused is an error
 //! too, on the host as on the device; [`memory`] says where that ends.
 
-pub mod check;
-mod cpu;
 mod device;
 mod error;
 pub mod gpu;
 pub mod graph;
-#[cfg(test)]
-mod loss_tests;
+mod host;
 pub mod memory;
 pub mod model;
+pub mod op;
 pub mod ops;
 pub mod schedule;
 mod tensor;
 
-pub use cpu::threads::{HostThreads, host_threads};
 pub use device::Device;
 pub use error::{Error, Result, explain};
 pub use gpu::{DeviceChoice, Gpu, GpuOptions, Tier};
+pub use host::threads::{HostThreads, host_threads};
 pub use model::{Method, Model, Prompt, Sampler, SessionOptions};
 pub use tensor::{DType, Data, Desc, Tensor};

@@ -11,6 +11,16 @@ pub enum DType {
     U32,
 }
 
+impl DType {
+    /// Its name in messages and files' docs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::U32 => "u32",
+        }
+    }
+}
+
 /// Element type and shape of a value, row-major.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Desc {
@@ -70,10 +80,7 @@ impl Desc {
 
 impl std::fmt::Display for Desc {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let dtype = match self.dtype {
-            DType::F32 => "f32",
-            DType::U32 => "u32",
-        };
+        let dtype = self.dtype.name();
         // A file may claim any number of dimensions.
         match self.shape.get(..12) {
             Some(first) if self.shape.len() > 12 => {

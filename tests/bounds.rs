@@ -3,15 +3,16 @@
 
 mod common;
 
-use drdiff::check::{Call, Gen, nmse};
 use drdiff::gpu::BoundsChecks;
-use drdiff::graph::{ExecutorOptions, Op};
+use drdiff::graph::{Call, ExecutorOptions};
+use drdiff::op::Op;
 use drdiff::ops::{Attention, Embedding, Pattern, SegmentMean, SolverStep, StepRow};
 use drdiff::{Device, Tensor};
+use drdiff_check::{Gen, nmse};
 
 fn run(device: &Device, op: impl Op + 'static, inputs: &[Option<Tensor>]) -> Vec<Vec<f32>> {
     let options = ExecutorOptions { sentinels: true, ..Default::default() };
-    let mut prepared = Call::new(op, inputs.to_vec(), Vec::new()).prepare(device, options).unwrap();
+    let mut prepared = Call::new(op, inputs.to_vec()).prepare(device, options).unwrap();
     prepared.executor.run().unwrap();
     assert_eq!(prepared.executor.check_sentinels().unwrap(), Vec::<String>::new());
     let read = |&value: &_| prepared.executor.read(value).unwrap().as_f32().unwrap().to_vec();

@@ -4,9 +4,9 @@ mod common;
 
 use std::path::{Path, PathBuf};
 
-use drdiff::check::nmse;
 use drdiff::model::{Config, DenoiseInput, Denoised, Weights, denoise};
 use drdiff::{Device, Method, Sampler, Tensor};
+use drdiff_check::nmse;
 use safetensors::{Dtype, SafeTensors};
 
 fn folder() -> PathBuf {

@@ -2,15 +2,16 @@
 
 use std::path::Path;
 
-use drdiff::check::{Call, Gen};
+use drdiff::graph::Call;
 use drdiff::ops::{Embedding, REGISTRY};
 use drdiff::{Device, DeviceChoice, Error, GpuOptions, Result, Tensor, explain};
+use drdiff_check::Gen;
 
 const SHADERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/shaders");
 
 #[test]
 fn files_are_put_together_as_those_built_in() {
-    for kernel in REGISTRY.iter().flat_map(|entry| entry.kernels) {
+    for kernel in REGISTRY.iter().flat_map(|entry| entry.kernels()) {
         assert_eq!(kernel.wgsl_from(Path::new(SHADERS)).unwrap(), kernel.wgsl().unwrap(), "{}", kernel.label());
     }
 }
@@ -20,8 +21,7 @@ fn row(folder: &Path) -> Result<Vec<f32>> {
     let shaders = Some(folder.to_owned());
     let device = Device::open(&GpuOptions { device: DeviceChoice::Gpu, shaders, ..Default::default() })?;
     let (table, ids) = (Gen::new(0, "").normal([3, 4], 1.0), Tensor::u32([1], vec![1])?);
-    let mut call =
-        Call::new(Embedding, vec![Some(table), Some(ids)], Vec::new()).prepare(&device, Default::default())?;
+    let mut call = Call::new(Embedding, vec![Some(table), Some(ids)]).prepare(&device, Default::default())?;
     call.executor.run()?;
     Ok(call.executor.read(call.values[0])?.as_f32().unwrap().to_vec())
 }

@@ -7,14 +7,16 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Mutex, PoisonError};
 
-use drdiff::check::{Arguments, Case, Entry, Gen, run_case};
+use drdiff::graph::Call;
 use drdiff::memory::is_refusable;
 use drdiff::model::{
     Config, Corpus, InfillOptions, LikelihoodOptions, Request, Session, Statistics, Vocabulary, Weights, read_tensors,
     write_tensors,
 };
+use drdiff::op::{Arguments, Entry};
 use drdiff::ops::REGISTRY;
 use drdiff::{Device, Error, Model, Result, Sampler, SessionOptions, Tensor};
+use drdiff_check::{Case, Gen, cases, run_case};
 
 const TINY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/tiny");
 
@@ -200,16 +202,16 @@ fn a_model_is_read_and_a_file_written() {
 /// The case of an op with the most bytes of inputs and outputs, and these; none beyond a MiB, which would take long.
 fn largest(entry: &Entry) -> (Case, usize) {
     let sized = |case: Case| {
-        let call = (entry.build)(case.arguments.clone()).unwrap();
+        let call = Call::by_name(entry, case.arguments.clone()).unwrap();
         let prepared = call.prepare(&Device::Cpu, Default::default()).unwrap();
         (case, prepared.executor.plan().persistent as usize)
     };
-    let cases = (entry.cases)(&mut Gen::new(0, entry.name));
+    let cases = cases(entry, &mut Gen::new(0, entry.name()));
     cases.into_iter().map(sized).filter(|(_, bytes)| *bytes <= 1 << 20).max_by_key(|(_, bytes)| *bytes).unwrap()
 }
 
 fn call(entry: &Entry, arguments: &Arguments, device: &Device) -> Result<Vec<Tensor>> {
-    let mut prepared = (entry.build)(arguments.try_clone()?)?.prepare(device, Default::default())?;
+    let mut prepared = Call::by_name(entry, arguments.try_clone()?)?.prepare(device, Default::default())?;
     prepared.executor.run()?;
     prepared.values.iter().map(|&value| prepared.executor.read(value)).collect()
 }
@@ -223,7 +225,7 @@ fn every_op_on_the_cpu() {
         let expected = call(entry, &case.arguments, &Device::Cpu).unwrap();
         let (outputs, refused) = each_refused(4 << 10, || call(entry, &case.arguments, &Device::Cpu));
         let equal = outputs.iter().zip(&expected).all(|(a, b)| a.words() == b.words());
-        assert!(equal, "{}", entry.name);
+        assert!(equal, "{}", entry.name());
         all += refused;
     }
     assert!(all > 100, "{all}");
@@ -247,7 +249,7 @@ fn every_op_on_the_reference_and_a_case_of_verify() {
         }
     }
     assert!(refused > 30, "{refused}");
-    let entry = REGISTRY.iter().find(|entry| entry.name == "attention").unwrap();
+    let entry = REGISTRY.iter().find(|entry| entry.name() == "attention").unwrap();
     let (case, _) = largest(entry);
     let (mut limit, mut refused) = (4 << 10, 0);
     while let (Err(error), _) = with_faults(2 << 10, 0, limit, || run_case(entry, &case, &Device::Cpu, true)) {

@@ -5,11 +5,12 @@ mod common;
 use std::ops::ControlFlow;
 
 use approx::assert_relative_eq;
-use drdiff::check::{first_difference, nmse};
+use drdiff::gpu::Capabilities;
 use drdiff::graph::{Executor, ExecutorOptions, Plan};
 use drdiff::model::{Denoiser, DenoiserShape, Generated, Progress, Request, Sharpening, step_rows, tensors};
 use drdiff::ops::StepRow;
 use drdiff::{Device, Error, Method, Model, Prompt, Sampler, SessionOptions, Tensor};
+use drdiff_check::{first_difference, nmse};
 use drdiff_reference as reference;
 
 fn data(name: &str) -> std::path::PathBuf {
@@ -463,8 +464,9 @@ fn long_texts_are_planned_in_linear_memory() {
         };
         let graph = Denoiser::new(&model, &shape).unwrap().graph;
         let square = (positions * positions) as u64;
-        assert!(graph.largest_value() < square * 4, "a value of N x N or more");
-        let plan = Plan::new(&graph, true);
+        let device = Capabilities::core();
+        assert!(graph.largest_value(&device).unwrap() < square * 4, "a value of N x N or more");
+        let plan = Plan::on(&graph, &device).unwrap();
         assert!(plan.lower_bound() <= plan.peak());
         plan.peak()
     };

@@ -20,7 +20,7 @@ mod wgsl_text;
 use wgsl_text::{parse, validate};
 
 fn kernels() -> Vec<&'static Kernel> {
-    let all: Vec<_> = REGISTRY.iter().flat_map(|entry| entry.kernels).collect();
+    let all: Vec<_> = REGISTRY.iter().flat_map(|entry| entry.kernels()).collect();
     assert!(all.len() >= REGISTRY.len(), "every op has a kernel");
     all
 }

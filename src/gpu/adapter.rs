@@ -84,7 +84,7 @@ pub enum Tier {
     /// Plain WGSL in f32: any WebGPU device.
     #[default]
     Core,
-    /// Subgroup reductions, f16 storage.
+    /// Operations over subgroups.
     Subgroup,
     /// Cooperative matrices.
     Coop,
@@ -104,7 +104,7 @@ impl Tier {
     pub fn features(self) -> Features {
         match self {
             Self::Core => Features::empty(),
-            Self::Subgroup => Features::SUBGROUP | Features::SHADER_F16,
+            Self::Subgroup => Features::SUBGROUP,
             Self::Coop => Features::SUBGROUP | Features::SHADER_F16 | Features::EXPERIMENTAL_COOPERATIVE_MATRIX,
         }
     }
@@ -127,13 +127,22 @@ pub fn tiers(features: Features) -> Vec<TierReport> {
 }
 
 fn tier_report(tier: Tier, features: Features) -> TierReport {
-    let missing = tier.features() - features;
-    let (used, reason) = match tier {
-        Tier::Core => (true, "plain WGSL in f32, needs nothing optional".to_owned()),
-        _ if missing.is_empty() => (false, "the device could, but no kernel of this tier exists yet".into()),
-        _ => (false, format!("the device lacks {}", names(missing))),
+    let (used, reason) = match (tier, missing(tier, features)) {
+        (Tier::Core, _) => (true, "plain WGSL in f32, needs nothing optional".to_owned()),
+        (_, Some(missing)) => (false, missing),
+        (_, None) => (false, "runs when asked for (--tier); nothing has measured yet that it is faster".to_owned()),
     };
     TierReport { tier, used, reason }
+}
+
+/// Why a device with `features` does not run a tier.
+pub(super) fn missing(tier: Tier, features: Features) -> Option<String> {
+    let missing = tier.features() - features;
+    match tier {
+        _ if !missing.is_empty() => Some(format!("the device lacks {}", names(missing))),
+        Tier::Coop => Some("kernels of that tier, of which there are none yet".to_owned()),
+        _ => None,
+    }
 }
 
 fn names(features: Features) -> String {

@@ -6,9 +6,8 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-#[cfg(test)]
 use super::loss::Loss;
-use super::{BoundsChecks, DeviceChoice, GpuOptions, Kernel, Tier, ZERO_WORKGROUP_MEMORY, adapter};
+use super::{BoundsChecks, Capabilities, DeviceChoice, GpuOptions, Kernel, Tier, ZERO_WORKGROUP_MEMORY, adapter};
 use crate::{Error, Result, memory};
 
 /// Most bytes of host memory that a write of any size takes while it is on its way.
@@ -36,8 +35,9 @@ struct Inner {
     /// Counts down to the allocation to refuse; see [`Gpu::refuse_allocation`].
     refusal: AtomicU64,
     bounds_checks: BoundsChecks,
+    capabilities: Capabilities,
+    tier: Tier,
     shaders: Option<PathBuf>,
-    #[cfg(test)]
     loss: Loss,
 }
 
@@ -92,15 +92,11 @@ impl Gpu {
         let Some(adapter) = adapter::choose(adapters, &options.device)? else { return Ok(None) };
         let info = adapter.get_info();
         let tier = options.tier.unwrap_or_default();
-        let missing = tier.features() - adapter.features();
-        if tier != Tier::Core {
-            let missing = match missing.is_empty() {
-                true => "kernels of that tier, of which there are none yet".to_owned(),
-                false => format!("{missing:?}"),
-            };
+        if let Some(missing) = adapter::missing(tier, adapter.features()) {
             return Err(Error::Tier { tier: tier.name(), device: info.name, missing });
         }
-        let required_features = adapter.features() & wgpu::Features::TIMESTAMP_QUERY;
+        let wanted = wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::SUBGROUP;
+        let required_features = adapter.features() & wanted;
         let (device, queue) = adapter
             .request_device(&wgpu::DeviceDescriptor {
                 label: Some("drdiff"),
@@ -139,6 +135,7 @@ impl Gpu {
         });
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
         let info = adapter.get_info();
+        let capabilities = Capabilities::of(&device, &info);
         let inner = Arc::new(Inner {
             id,
             info,
@@ -150,8 +147,9 @@ impl Gpu {
             absent,
             refusal: AtomicU64::new(0),
             bounds_checks: options.bounds_checks,
+            capabilities,
+            tier: options.tier.unwrap_or_default(),
             shaders: options.shaders.clone(),
-            #[cfg(test)]
             loss: Loss::default(),
         });
         open.push(Arc::downgrade(&inner));
@@ -166,6 +164,16 @@ impl Gpu {
     /// The adapter's name, backend and driver.
     pub fn info(&self) -> &wgpu::AdapterInfo {
         &self.0.info
+    }
+
+    /// What the device can do.
+    pub fn capabilities(&self) -> &Capabilities {
+        &self.0.capabilities
+    }
+
+    /// The highest tier that ops choose their kernels from.
+    pub fn tier(&self) -> Tier {
+        self.0.tier
     }
 
     /// The wgpu device.
@@ -183,13 +191,12 @@ impl Gpu {
     /// A point at which tests lose the device; whatever talks to it goes through here.
     #[inline]
     fn point(&self) {
-        #[cfg(test)]
         self.0.loss.point(&self.0.device);
     }
 
     /// Where tests say when the device is lost.
-    #[cfg(test)]
-    pub(crate) fn loss(&self) -> &Loss {
+    #[doc(hidden)]
+    pub fn loss(&self) -> &Loss {
         &self.0.loss
     }
 
@@ -388,7 +395,6 @@ impl Gpu {
     fn poll(&self, how: wgpu::PollType) -> Result<Result<wgpu::PollStatus, wgpu::PollError>> {
         let polled = catch_unwind(AssertUnwindSafe(|| {
             let polled = self.device().poll(how);
-            #[cfg(test)]
             self.0.loss.polled();
             polled
         }));

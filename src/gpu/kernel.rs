@@ -88,6 +88,21 @@ impl Kernel {
         Self { source, tier: Tier::Core, needs: &[], constants: &[], params, writes }
     }
 
+    /// With constants in place of those in the text.
+    #[must_use]
+    pub const fn with(mut self, constants: &'static [(&'static str, u32)]) -> Self {
+        self.constants = constants;
+        self
+    }
+
+    /// Of a higher tier, whose files its slots take.
+    #[must_use]
+    pub const fn of_tier(mut self, tier: Tier, needs: &'static [Capability]) -> Self {
+        self.tier = tier;
+        self.needs = needs;
+        self
+    }
+
     /// `family/name`, the tier where it is not the core, and the constants, for labels and as the pipeline's key.
     pub fn label(&self) -> String {
         let mut label = self.source.name.to_owned();

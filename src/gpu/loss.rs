@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// Counts the points at which a device is talked to, and destroys it at one of them.
 #[derive(Debug)]
-pub(crate) struct Loss {
+pub struct Loss {
     points: AtomicUsize,
     at: AtomicUsize,
     panics: AtomicBool,

@@ -8,16 +8,17 @@ mod declared;
 mod dx12;
 mod expand;
 mod kernel;
-#[cfg(test)]
 mod loss;
 mod params;
 mod profile;
 mod recorder;
 
 pub use adapter::{AdapterSummary, BoundsChecks, DeviceChoice, GpuOptions, Tier, TierReport, adapters, tiers};
-pub use capabilities::Capability;
+pub use capabilities::{Capabilities, Capability};
 pub use context::Gpu;
 pub use kernel::{Declared, Kernel, Source, ZERO_WORKGROUP_MEMORY, shaders};
+#[doc(hidden)]
+pub use loss::Loss;
 pub use params::{Field, FieldType, Scalar};
 pub use profile::Profiler;
 pub use recorder::{Binding, Command, Grid, Recorder};

@@ -1,7 +1,7 @@
 //! Dispatches: recorded once, encoded into a pass at every step.
 
 use super::{Gpu, Kernel, MAX_GROUPS};
-use crate::{Error, Result};
+use crate::Result;
 
 /// A buffer, from an offset to its end or for a size.
 #[derive(Clone, Debug)]
@@ -14,22 +14,31 @@ pub struct Binding {
     pub size: Option<std::num::NonZeroU64>,
 }
 
+impl Binding {
+    /// What is left of it behind the first `bytes`.
+    #[must_use]
+    pub fn behind(&self, bytes: u64) -> Self {
+        let size = self.size.and_then(|size| std::num::NonZeroU64::new(size.get() - bytes));
+        Self { buffer: self.buffer.clone(), offset: self.offset + bytes, size }
+    }
+}
+
 impl From<&wgpu::Buffer> for Binding {
     fn from(buffer: &wgpu::Buffer) -> Self {
         Self { buffer: buffer.clone(), offset: 0, size: None }
     }
 }
 
-/// How many workgroups run.
-#[derive(Clone, Debug)]
-pub enum Grid {
+/// How many workgroups run; an indirect grid is read from a place of type `P`.
+#[derive(Clone, Copy, Debug)]
+pub enum Grid<P> {
     /// A fixed number.
     Groups([u32; 3]),
-    /// Three words at the start of a buffer.
-    Indirect(wgpu::Buffer),
+    /// Three words at the start of a place.
+    Indirect(P),
 }
 
-impl Grid {
+impl<P> Grid<P> {
     /// `x` by `y` by `z` workgroups.
     pub fn new(x: usize, y: usize, z: usize) -> Self {
         Self::Groups([x, y, z].map(|n| u32::try_from(n).unwrap_or(u32::MAX)))
@@ -53,7 +62,7 @@ impl Grid {
 pub struct Command {
     pipeline: wgpu::ComputePipeline,
     group: wgpu::BindGroup,
-    grid: Grid,
+    grid: Grid<(wgpu::Buffer, u64)>,
 }
 
 impl Command {
@@ -63,12 +72,12 @@ impl Command {
         pass.set_bind_group(0, &self.group, &[]);
         match &self.grid {
             Grid::Groups([x, y, z]) => pass.dispatch_workgroups(*x, *y, *z),
-            Grid::Indirect(buffer) => pass.dispatch_workgroups_indirect(buffer, 0),
+            Grid::Indirect((buffer, offset)) => pass.dispatch_workgroups_indirect(buffer, *offset),
         }
     }
 }
 
-/// Records the dispatches of ops.
+/// Records dispatches for a device.
 #[derive(Debug)]
 pub struct Recorder<'a> {
     gpu: &'a Gpu,
@@ -81,38 +90,13 @@ impl<'a> Recorder<'a> {
         Self { gpu, commands: Vec::new() }
     }
 
-    /// The device.
-    pub fn gpu(&self) -> &Gpu {
-        self.gpu
-    }
-
-    /// Records one dispatch of `kernel`: its uniform `params`, then its storage `buffers` in order of binding.
+    /// Records one dispatch of `kernel`: the bytes of its uniform `params`, then its storage `buffers` in order of binding.
     ///
     /// # Errors
-    /// Where the grid exceeds WebGPU's limit, or the driver refuses pipeline or bindings.
-    pub fn dispatch<P: bytemuck::NoUninit>(
-        &mut self,
-        kernel: &Kernel,
-        params: &P,
-        buffers: &[&Binding],
-        grid: Grid,
-    ) -> Result<()> {
-        if let Grid::Groups(groups) = &grid {
-            if groups.contains(&0) {
-                return Ok(());
-            }
-            if let Some(&most) = groups.iter().find(|&&n| n > MAX_GROUPS) {
-                return Err(Error::Limit {
-                    what: format!("the grid of {}", kernel.label()),
-                    needed: u64::from(most),
-                    limit: u64::from(MAX_GROUPS),
-                    device: self.gpu.info().name.clone(),
-                    hint: String::new(),
-                });
-            }
-        }
+    /// Where the driver refuses pipeline or bindings.
+    pub fn dispatch(&mut self, kernel: &Kernel, params: &[u8], buffers: &[Binding], grid: Grid<Binding>) -> Result<()> {
         let pipeline = self.gpu.pipeline(kernel)?;
-        let uniform = self.gpu.uniform(bytemuck::bytes_of(params))?;
+        let uniform = self.gpu.uniform(params)?;
         let mut entries = vec![wgpu::BindGroupEntry { binding: 0, resource: uniform.as_entire_binding() }];
         for (index, binding) in buffers.iter().enumerate() {
             entries.push(wgpu::BindGroupEntry {
@@ -131,6 +115,10 @@ impl<'a> Recorder<'a> {
                 entries: &entries,
             })
         })?;
+        let grid = match grid {
+            Grid::Groups(groups) => Grid::Groups(groups),
+            Grid::Indirect(binding) => Grid::Indirect((binding.buffer, binding.offset)),
+        };
         self.commands.push(Command { pipeline, group, grid });
         Ok(())
     }

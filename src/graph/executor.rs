@@ -3,10 +3,13 @@
 use std::collections::HashSet;
 use std::time::Instant;
 
+use super::choose::{Select, choose_all};
 use super::host::Host;
-use super::oracle::Oracle;
-use super::{Bindings, Graph, OracleData, Plan, Source, Value, ValueInfo};
-use crate::gpu::{Binding, Command, Gpu, Profiler, Recorder};
+use super::recorded::{Bindings, record};
+use super::reference::Reference;
+use super::{Graph, Plan, Source, Value, ValueInfo};
+use crate::gpu::{Binding, Command, Gpu, Profiler};
+use crate::op::{Choice, ReferenceData};
 use crate::{DType, Device, Error, Result, Tensor, memory};
 
 /// Words behind each buffer that ops must leave alone, where they are checked.
@@ -22,11 +25,14 @@ pub struct ExecutorOptions {
     pub profile: bool,
     /// A run is split into several submits once its ops exceed this many FLOPs, so that no watchdog fires.
     pub flops_per_submit: f64,
+    /// On a GPU, which of each op's choices of kernels that the device can run, by its place (the last where there are
+    /// fewer); the best of the device's tier where it is not given.
+    pub choice: Option<usize>,
 }
 
 impl Default for ExecutorOptions {
     fn default() -> Self {
-        Self { sentinels: false, profile: false, flops_per_submit: 1e12 }
+        Self { sentinels: false, profile: false, flops_per_submit: 1e12, choice: None }
     }
 }
 
@@ -62,7 +68,7 @@ pub struct Executor {
 enum Backend {
     Gpu(GpuMemory),
     Host(Host),
-    Oracle(Oracle),
+    Reference(Reference),
 }
 
 #[derive(Debug)]
@@ -90,11 +96,18 @@ impl Executor {
         if options.sentinels {
             graph.keep_all();
         }
-        let plan = Plan::new(&graph, matches!(device, Device::Gpu(_)));
+        let choices = match device {
+            Device::Gpu(gpu) => {
+                let select = options.choice.map_or(Select::Tier(gpu.tier()), Select::Nth);
+                choose_all(&graph, gpu.capabilities(), select)?
+            }
+            _ => Vec::new(),
+        };
+        let plan = Plan::new(&graph, &choices);
         let backend = match device {
-            Device::Gpu(gpu) => Backend::Gpu(GpuMemory::new(gpu, &graph, &plan, options)?),
+            Device::Gpu(gpu) => Backend::Gpu(GpuMemory::new(gpu, &graph, &plan, &choices, options)?),
             Device::Cpu => Backend::Host(Host::new(&graph, &plan)?),
-            Device::Reference => Backend::Oracle(Oracle::new(&graph)?),
+            Device::Reference => Backend::Reference(Reference::new(&graph)?),
         };
         Ok(Self { graph, plan, options, backend, times: Vec::new() })
     }
@@ -127,7 +140,7 @@ impl Executor {
                 memory.gpu.write("a state", &memory.buffers[value.index()], 0, tensor.words())?;
             }
             Backend::Host(host) => host.write(value.index(), tensor.words()),
-            Backend::Oracle(oracle) => oracle.write(value.index(), tensor)?,
+            Backend::Reference(reference) => reference.write(value.index(), tensor)?,
         }
         Ok(())
     }
@@ -181,11 +194,11 @@ impl Executor {
                 }
                 *times = timed(graph, |index| host.run_node(graph, index))?;
             }
-            Backend::Oracle(oracle) => {
+            Backend::Reference(reference) => {
                 if let Some((value, _, row)) = staged {
-                    oracle.write(value.index(), &Tensor::f32([row.len()], row.to_vec())?)?;
+                    reference.write(value.index(), &Tensor::f32([row.len()], row.to_vec())?)?;
                 }
-                *times = timed(graph, |index| oracle.run_node(graph, index))?;
+                *times = timed(graph, |index| reference.run_node(graph, index))?;
             }
         }
         Ok(Submitted { submits: 0 })
@@ -232,7 +245,9 @@ impl Executor {
                     .collect())
             }
             Backend::Host(host) => values.iter().map(|value| host.read(&self.graph, value.index())).collect(),
-            Backend::Oracle(oracle) => values.iter().map(|value| oracle.read(&self.graph, value.index())).collect(),
+            Backend::Reference(reference) => {
+                values.iter().map(|value| reference.read(&self.graph, value.index())).collect()
+            }
         }
     }
 
@@ -241,9 +256,9 @@ impl Executor {
         match &self.backend {
             Backend::Gpu(_) => None,
             Backend::Host(host) => Some(host.words(&self.graph, value.index())),
-            Backend::Oracle(oracle) => match oracle.data(value.index()) {
-                OracleData::U32(words) => Some(words),
-                OracleData::F64(_) => None,
+            Backend::Reference(reference) => match reference.data(value.index()) {
+                ReferenceData::U32(words) => Some(words),
+                ReferenceData::F64(_) => None,
             },
         }
     }
@@ -263,15 +278,14 @@ impl Executor {
         }
         let read: HashSet<_> = self.graph.nodes.iter().flat_map(|node| node.inputs.iter().copied().flatten()).collect();
         for (index, node) in self.graph.nodes.iter().enumerate() {
-            let updated = node.op.updates().iter().filter_map(|&position| node.inputs[position]);
-            let written = node.outputs.iter().copied().chain(updated).filter(|value| {
+            let written = node.outputs.iter().copied().chain(node.updated()).filter(|value| {
                 let info = &self.graph.values[value.index()];
                 info.desc.dtype == DType::F32 && (read.contains(value) || info.persistent())
             });
             match &mut self.backend {
                 Backend::Gpu(memory) => memory.submit_one(index)?,
                 Backend::Host(host) => host.run_node(&self.graph, index)?,
-                Backend::Oracle(oracle) => oracle.run_node(&self.graph, index)?,
+                Backend::Reference(reference) => reference.run_node(&self.graph, index)?,
             }
             for value in written {
                 let finite = match &self.backend {
@@ -280,9 +294,9 @@ impl Executor {
                         all_finite(&memory.gpu.download(&memory.buffers[value.index()], words)?)
                     }
                     Backend::Host(host) => all_finite(host.words(&self.graph, value.index())),
-                    Backend::Oracle(oracle) => match oracle.data(value.index()) {
-                        OracleData::F64(data) => data.iter().all(|x| x.is_finite()),
-                        OracleData::U32(_) => true,
+                    Backend::Reference(reference) => match reference.data(value.index()) {
+                        ReferenceData::F64(data) => data.iter().all(|x| x.is_finite()),
+                        ReferenceData::U32(_) => true,
                     },
                 };
                 if !finite {
@@ -294,9 +308,9 @@ impl Executor {
     }
 
     /// A value of the f64 reference at full precision; `None` on other devices.
-    pub fn exact(&self, value: Value) -> Option<&OracleData> {
+    pub fn exact(&self, value: Value) -> Option<&ReferenceData> {
         match &self.backend {
-            Backend::Oracle(oracle) => Some(oracle.data(value.index())),
+            Backend::Reference(reference) => Some(reference.data(value.index())),
             _ => None,
         }
     }
@@ -351,7 +365,7 @@ fn timed(graph: &Graph, mut run: impl FnMut(usize) -> Result<()>) -> Result<Vec<
 }
 
 impl GpuMemory {
-    fn new(gpu: &Gpu, graph: &Graph, plan: &Plan, options: ExecutorOptions) -> Result<Self> {
+    fn new(gpu: &Gpu, graph: &Graph, plan: &Plan, choices: &[Choice], options: ExecutorOptions) -> Result<Self> {
         // A handle of its own: what went wrong on the device before is none of this graph's.
         let gpu = &gpu.clone();
         // Refused before anything is allocated.
@@ -384,17 +398,15 @@ impl GpuMemory {
         }
         let absent = Binding::from(gpu.absent());
         let mut commands = Vec::with_capacity(graph.nodes.len());
-        for (index, node) in graph.nodes.iter().enumerate() {
+        for (index, (node, choice)) in graph.nodes.iter().zip(choices).enumerate() {
             let bind = |value: Value| Binding::from(&buffers[value.index()]);
-            let scratch = plan.scratch[index]..plan.scratch[index] + node.shapes.scratch.len();
+            let scratch = plan.scratch[index]..plan.scratch[index] + choice.scratch.len();
             let io = Bindings {
                 inputs: node.inputs.iter().map(|v| v.map_or_else(|| absent.clone(), bind)).collect(),
                 outputs: node.outputs.iter().map(|&v| bind(v)).collect(),
                 scratch: scratch.map(|i| Binding::from(&slots[plan.assignment[i]])).collect(),
             };
-            let mut recorder = Recorder::new(gpu);
-            node.op.encode(&mut recorder, &node.shapes, &io)?;
-            commands.push(recorder.finish());
+            commands.push(record(gpu, choice, &io)?);
         }
         let profiler = if options.profile { Profiler::new(gpu, graph.nodes.len())? } else { None };
         let flops = graph.costs().into_iter().map(|(_, cost)| cost.flops).collect();

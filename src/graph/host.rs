@@ -1,6 +1,7 @@
 //! A graph on the CPU device: f32, memory shared by the plan's slots.
 
-use super::{CpuIo, Graph, Inputs, Outputs, Plan, Source};
+use super::{Graph, Plan, Source};
+use crate::op::{CpuIo, Inputs, Outputs};
 use crate::{Error, Result, Tensor, memory};
 
 /// Memory of a graph on the CPU: one block for each slot and for each persistent value.
@@ -67,9 +68,9 @@ impl Host {
     }
 
     pub(super) fn run_node(&mut self, graph: &Graph, index: usize) -> Result<()> {
-        crate::cpu::threads::ready();
+        crate::host::threads::ready();
         let node = &graph.nodes[index];
-        let updated: Vec<_> = node.op.updates().iter().filter_map(|&position| node.inputs[position]).collect();
+        let updated: Vec<_> = node.updated().collect();
         // What is written leaves the memory for the time of the op, so that the rest can be read.
         let written: Vec<_> = node.outputs.iter().chain(&updated).copied().collect();
         let mut taken: Vec<Vec<u32>> = written
@@ -88,7 +89,7 @@ impl Host {
             taken.iter_mut().zip(&written).map(|(words, value)| &mut words[..graph.values[value.index()].desc.len()]);
         let outputs = Outputs(slices.by_ref().take(node.outputs.len()).collect());
         let updates = Outputs(slices.collect());
-        let outcome = node.op.run(&node.shapes, &mut CpuIo { inputs, outputs, updates });
+        let outcome = node.op.run_cpu(&node.shapes, &mut CpuIo { inputs, outputs, updates });
         for (words, value) in taken.into_iter().zip(written) {
             if let Some(block) = self.block[value.index()] {
                 self.blocks[block] = words;

@@ -1,20 +1,23 @@
 //! A graph of ops over typed values: built once, planned once, replayed every step.
 
+mod call;
+mod choose;
 mod executor;
 mod host;
-mod io;
-mod oracle;
 mod plan;
 mod recorded;
+mod reference;
 
+pub use call::{Call, Prepared};
+pub use choose::runnable;
 pub use executor::{Executor, ExecutorOptions, OpTime, Submitted};
-pub use io::{CpuIo, Inputs, InputsF64, OracleData, OracleIo, Outputs};
 pub use plan::Plan;
 pub use recorded::RecordedOp;
 
 use std::sync::{Arc, OnceLock};
 
-use crate::gpu::{Binding, Recorder};
+use crate::gpu::Capabilities;
+use crate::op::{Cost, Op, Role, Shapes};
 use crate::{Desc, Error, Result, Tensor};
 
 /// A value of a [`Graph`].
@@ -25,111 +28,6 @@ impl Value {
     pub(crate) fn index(self) -> usize {
         self.0 as usize
     }
-}
-
-/// Work of an op at given shapes.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Cost {
-    /// Floating-point operations; a multiply-add counts 2.
-    pub flops: f64,
-    /// Bytes that must be read and written at least once.
-    pub bytes: f64,
-}
-
-/// Shapes of an op's inputs (absent ones `None`), outputs and scratch.
-#[derive(Clone, Debug)]
-pub struct Shapes {
-    /// One for each input position.
-    pub inputs: Vec<Option<Desc>>,
-    /// One for each output.
-    pub outputs: Vec<Desc>,
-    /// One for each scratch value.
-    pub scratch: Vec<Desc>,
-}
-
-impl Shapes {
-    /// The shapes of a call of `op`: the one place that every call comes through, so no op has to count its inputs.
-    ///
-    /// # Errors
-    /// Where the op has another number of inputs, or refuses them.
-    pub(crate) fn of(op: &dyn Op, inputs: &[Option<&Desc>]) -> Result<Self> {
-        let names = op.inputs();
-        if inputs.len() != names.len() {
-            let expected = format!("{} ({}), `None` for an absent one", names.len(), names.join(", "));
-            return Err(Error::shape(op.name(), "the number of inputs", inputs.len().to_string(), expected));
-        }
-        let outputs = op.infer(inputs)?;
-        let inputs = inputs.iter().map(|desc| desc.cloned()).collect();
-        let mut shapes = Self { inputs, outputs, scratch: Vec::new() };
-        shapes.scratch = op.scratch(&shapes);
-        Ok(shapes)
-    }
-
-    /// The shape of a required input; `infer` has seen to it that it is there.
-    pub(crate) fn input(&self, index: usize) -> &Desc {
-        self.inputs[index].as_ref().expect("infer requires this input")
-    }
-
-    /// Bytes of all inputs and outputs.
-    pub(crate) fn bytes(&self) -> f64 {
-        let inputs: u64 = self.inputs.iter().flatten().map(Desc::bytes).sum();
-        let outputs: u64 = self.outputs.iter().map(Desc::bytes).sum();
-        (inputs + outputs) as f64
-    }
-}
-
-/// Buffers of an op on a GPU; absent inputs are bound to a small buffer of zeros.
-#[derive(Clone, Debug)]
-pub struct Bindings {
-    /// One for each input position.
-    pub inputs: Vec<Binding>,
-    /// One for each output.
-    pub outputs: Vec<Binding>,
-    /// One for each scratch value.
-    pub scratch: Vec<Binding>,
-}
-
-/// One operation: the same meaning on a GPU, on the CPU and in the f64 reference.
-pub trait Op: std::fmt::Debug + Send + Sync {
-    /// Its name in `drdiff verify`, `bench` and `op`.
-    fn name(&self) -> &'static str;
-
-    /// Names of its inputs, one for each position. A call gives as many values, `None` where an optional one is absent.
-    fn inputs(&self) -> &'static [&'static str];
-
-    /// Checks the inputs, as many as [`Op::inputs`] has names, and says what the outputs are.
-    ///
-    /// # Errors
-    /// Where a shape, type or setting does not fit.
-    fn infer(&self, inputs: &[Option<&Desc>]) -> Result<Vec<Desc>>;
-
-    /// Positions of the inputs that are updated in place.
-    fn updates(&self) -> &'static [usize] {
-        &[]
-    }
-
-    /// Working memory on a GPU, alive during this op alone.
-    fn scratch(&self, _shapes: &Shapes) -> Vec<Desc> {
-        Vec::new()
-    }
-
-    /// Records the dispatches.
-    ///
-    /// # Errors
-    /// Where a pipeline cannot be made or a limit is exceeded.
-    fn encode(&self, recorder: &mut Recorder<'_>, shapes: &Shapes, io: &Bindings) -> Result<()>;
-
-    /// Computes on the CPU, in f32.
-    ///
-    /// # Errors
-    /// Where working memory is refused; what was being written is then of no use.
-    fn run(&self, shapes: &Shapes, io: &mut CpuIo<'_>) -> Result<()>;
-
-    /// Computes with the f64 reference: one entry for each output, then one for each update.
-    fn evaluate(&self, shapes: &Shapes, io: &OracleIo<'_>) -> Vec<OracleData>;
-
-    /// Work at these shapes.
-    fn cost(&self, shapes: &Shapes) -> Cost;
 }
 
 /// A tensor that never changes (a weight). The first device to use it uploads it once, however many graphs use it; its
@@ -201,6 +99,13 @@ pub(crate) struct Node {
     pub shapes: Shapes,
 }
 
+impl Node {
+    /// The inputs that it updates.
+    pub fn updated(&self) -> impl Iterator<Item = Value> {
+        self.op.signature().updates().filter_map(|input| self.inputs[input.index])
+    }
+}
+
 /// Values and the ops between them, in the order in which they run.
 #[derive(Debug, Default)]
 pub struct Graph {
@@ -253,7 +158,11 @@ impl Graph {
         self.push_boxed(Box::new(op), inputs, into)
     }
 
-    pub(crate) fn push_boxed(
+    /// Like [`Graph::push_into`], for an op whose type is not known.
+    ///
+    /// # Errors
+    /// Where the op does not accept the inputs' shapes, or a state has not the shape of the output.
+    pub fn push_boxed(
         &mut self,
         op: Box<dyn Op>,
         inputs: &[Option<Value>],
@@ -264,7 +173,7 @@ impl Graph {
             return Err(Error::shape(op.name(), "a value", "of another graph", "a value of this graph"));
         }
         let descs: Vec<Option<&Desc>> = inputs.iter().map(|value| value.map(|value| self.desc(value))).collect();
-        let shapes = Shapes::of(&*op, &descs)?;
+        let shapes = op.infer(&descs)?;
         self.check_written(&*op, inputs, into, shapes.outputs.len())?;
         let index = self.nodes.len();
         let mut values = Vec::with_capacity(shapes.outputs.len());
@@ -307,14 +216,15 @@ impl Graph {
                 format!("at most {outputs}"),
             ));
         }
-        let updated = op.updates().iter().filter_map(|&position| inputs.get(position).copied().flatten());
-        if let Some(value) = updated.clone().find(|v| matches!(self.values[v.index()].source, Source::Constant(_))) {
+        let signature = op.signature();
+        let updated: Vec<Value> = signature.updates().filter_map(|input| inputs[input.index]).collect();
+        if let Some(&value) = updated.iter().find(|v| matches!(self.values[v.index()].source, Source::Constant(_))) {
             let found = format!("a constant, {}", self.desc(value));
             return Err(Error::shape(op.name(), "an input that is updated", found, "a state"));
         }
-        let written: Vec<Value> = updated.chain(into.iter().copied().flatten()).collect();
-        let read = inputs.iter().enumerate().filter(|(position, _)| !op.updates().contains(position));
-        let mut used: Vec<Value> = read.filter_map(|(_, value)| *value).collect();
+        let written: Vec<Value> = updated.into_iter().chain(into.iter().copied().flatten()).collect();
+        let read = signature.inputs.iter().filter(|input| !matches!(input.role, Role::Updated(_)));
+        let mut used: Vec<Value> = read.filter_map(|input| inputs[input.index]).collect();
         for value in written {
             if used.contains(&value) {
                 let found = format!("used twice, {}", self.desc(value));
@@ -342,11 +252,15 @@ impl Graph {
         &self.values[value.index()].desc
     }
 
-    /// Bytes of the largest value or scratch.
-    pub fn largest_value(&self) -> u64 {
-        let values = self.values.iter().map(|info| info.desc.bytes());
-        let scratch = self.nodes.iter().flat_map(|node| node.shapes.scratch.iter().map(Desc::bytes));
-        values.chain(scratch).max().unwrap_or(0)
+    /// Bytes of the largest value, or of the largest scratch of the kernels that `device` prefers.
+    ///
+    /// # Errors
+    /// Where an op has no kernels for these shapes.
+    pub fn largest_value(&self, device: &Capabilities) -> Result<u64> {
+        let values = self.values.iter().map(|info| info.desc.bytes()).max().unwrap_or(0);
+        let choices = choose::choose_all(self, device, choose::Select::Nth(0))?;
+        let scratch = choices.iter().flat_map(|choice| choice.scratch.iter().map(Desc::bytes));
+        Ok(scratch.max().unwrap_or(0).max(values))
     }
 
     /// Work of one run, op by op.
@@ -369,7 +283,7 @@ impl Graph {
         }
         let reader = self.nodes.iter().find_map(|node| {
             let input = node.inputs.iter().position(|&input| input == Some(value))?;
-            Some(format!("`{}` of {}, {desc}", node.op.inputs()[input], node.op.name()))
+            Some(format!("`{}` of {}, {desc}", node.op.signature().inputs[input].name, node.op.name()))
         });
         reader.unwrap_or_else(|| format!("a state that no op reads, {desc}"))
     }

@@ -3,7 +3,11 @@
 //! WebGPU forbids one buffer to be read and written in the same dispatch, even in disjoint ranges, so an arena
 //! here is a set of slots, each a buffer of its own, rather than ranges of one buffer.
 
+use super::choose::{Select, choose_all};
 use super::{Graph, Source};
+use crate::Result;
+use crate::gpu::Capabilities;
+use crate::op::Choice;
 
 /// A temporary: a value that an op writes, or an op's scratch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,8 +46,8 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Plans `graph`; `scratch` says whether ops get their working memory from the plan (on a GPU they do).
-    pub fn new(graph: &Graph, scratch: bool) -> Self {
+    /// Plans `graph` and the working memory of `choices`, one for each op; none on the host, where ops allocate their own.
+    pub fn new(graph: &Graph, choices: &[Choice]) -> Self {
         let mut last = vec![0; graph.values.len()];
         for (index, node) in graph.nodes.iter().enumerate() {
             for value in node.inputs.iter().flatten().chain(&node.outputs) {
@@ -67,15 +71,23 @@ impl Plan {
                 }
             }
         }
-        for (index, node) in graph.nodes.iter().enumerate() {
+        for (index, choice) in choices.iter().enumerate() {
             plan.scratch.push(plan.lifetimes.len());
-            for desc in node.shapes.scratch.iter().filter(|_| scratch) {
+            for desc in &choice.scratch {
                 let bytes = desc.bytes();
                 plan.lifetimes.push(Lifetime { bytes, first: index, last: index });
             }
         }
         (plan.assignment, plan.slots) = assign(&plan.lifetimes);
         plan
+    }
+
+    /// The plan of a graph on a GPU that takes the first choice of kernels of each op.
+    ///
+    /// # Errors
+    /// Where an op has no kernels for its shapes.
+    pub fn on(graph: &Graph, device: &Capabilities) -> Result<Self> {
+        Ok(Self::new(graph, &choose_all(graph, device, Select::Nth(0))?))
     }
 
     /// Bytes of all slots: what the temporaries take.

@@ -1,8 +1,46 @@
 //! One op on buffers of the caller's, encoded into the caller's commands.
 
-use super::{Bindings, Op, Shapes};
-use crate::gpu::{Binding, Command, Gpu, Recorder};
+use super::choose::{Select, choose};
+use crate::gpu::{Binding, Command, Gpu, Grid, Recorder};
+use crate::op::{Choice, Op, Place};
 use crate::{Desc, Error, Result};
+
+/// Buffers of an op on a GPU; absent inputs are bound to a small buffer of zeros.
+#[derive(Debug)]
+pub(super) struct Bindings {
+    /// One for each input.
+    pub inputs: Vec<Binding>,
+    /// One for each output.
+    pub outputs: Vec<Binding>,
+    /// One for each scratch of the choice.
+    pub scratch: Vec<Binding>,
+}
+
+impl Bindings {
+    fn at(&self, place: Place) -> Binding {
+        let (binding, offset) = match place {
+            Place::Input(index, offset) => (&self.inputs[index], offset),
+            Place::Output(index, offset) => (&self.outputs[index], offset),
+            Place::Scratch(index, offset) => (&self.scratch[index], offset),
+        };
+        binding.behind(offset)
+    }
+}
+
+/// The dispatches of a choice on these buffers.
+pub(super) fn record(gpu: &Gpu, choice: &Choice, io: &Bindings) -> Result<Vec<Command>> {
+    choice.check_grids(&gpu.info().name)?;
+    let mut recorder = Recorder::new(gpu);
+    for dispatch in &choice.dispatches {
+        let buffers: Vec<_> = dispatch.buffers.iter().map(|&place| io.at(place)).collect();
+        let grid = match dispatch.grid {
+            Grid::Groups(groups) => Grid::Groups(groups),
+            Grid::Indirect(place) => Grid::Indirect(io.at(place)),
+        };
+        recorder.dispatch(&dispatch.kernel, &dispatch.params, &buffers, grid)?;
+    }
+    Ok(recorder.finish())
+}
 
 /// An op recorded once for given buffers, to be encoded as often as needed.
 ///
@@ -39,7 +77,8 @@ impl RecordedOp {
     /// Where the shapes do not suit the op, a buffer is missing or too small, or the driver refuses a kernel.
     pub fn new(gpu: &Gpu, op: &dyn Op, inputs: &[Option<(Desc, Binding)>], outputs: &[Binding]) -> Result<Self> {
         let descs: Vec<_> = inputs.iter().map(|input| input.as_ref().map(|(desc, _)| desc)).collect();
-        let shapes = Shapes::of(op, &descs)?;
+        let shapes = op.infer(&descs)?;
+        let choice = choose(op, &shapes, gpu.capabilities(), Select::Tier(gpu.tier()))?;
         if outputs.len() != shapes.outputs.len() {
             let expected = shapes.outputs.len().to_string();
             return Err(Error::shape(op.name(), "the number of outputs", outputs.len().to_string(), expected));
@@ -58,15 +97,13 @@ impl RecordedOp {
             }
         }
         let absent = Binding::from(gpu.absent());
-        let scratch = shapes.scratch.iter().map(|desc| Ok(Binding::from(&gpu.buffer("scratch", desc.bytes())?)));
+        let scratch = choice.scratch.iter().map(|desc| Ok(Binding::from(&gpu.buffer("scratch", desc.bytes())?)));
         let io = Bindings {
             inputs: inputs.iter().map(|input| input.as_ref().map_or(&absent, |(_, binding)| binding).clone()).collect(),
             outputs: outputs.to_vec(),
             scratch: scratch.collect::<Result<_>>()?,
         };
-        let mut recorder = Recorder::new(gpu);
-        op.encode(&mut recorder, &shapes, &io)?;
-        Ok(Self { commands: recorder.finish(), outputs: shapes.outputs })
+        Ok(Self { commands: record(gpu, &choice, &io)?, outputs: shapes.outputs })
     }
 
     /// Type and shape of each output.

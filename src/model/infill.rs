@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use super::{Corpus, Model, Progress, Prompt, Request, Sampler, SessionOptions};
-use crate::cpu::noise;
+use crate::host::philox;
 use crate::ops::noise::seed_words;
 use crate::{Error, Result, memory};
 
@@ -129,7 +129,7 @@ fn commonest(tokens: &[u32]) -> Option<u32> {
 /// one alone, in spans of 1 to 8 that may touch.
 fn spans(length: usize, share: f64, seed: u64) -> Result<Vec<bool>> {
     // A stream that no noise of a sampler uses.
-    let mut words = (0..).flat_map(|block| noise::block(seed_words(seed), u32::MAX, block).0);
+    let mut words = (0..).flat_map(|block| philox::block(seed_words(seed), u32::MAX, block).0);
     let mut below = |count: usize| ((u64::from(words.next().unwrap_or(0)) * count as u64) >> 32) as usize;
     let mut hidden = memory::zeroed::<bool>(WHAT, length)?;
     let mut left = ((share * length as f64).round() as usize).min(length.saturating_sub(1)).max(1).min(length);

@@ -24,7 +24,7 @@ use super::schedule::evaluation;
 use super::session::{Built, Run};
 use super::state::Sequence;
 use super::{Corpus, DenoiserShape, Model, SessionOptions, Sharpening};
-use crate::cpu::noise;
+use crate::host::philox;
 use crate::ops::StepRow;
 use crate::ops::noise::seed_words;
 use crate::schedule::Point;
@@ -169,7 +169,7 @@ const TIMES: u32 = u32::MAX;
 fn stratified(seed: u64, draws: usize, phase: f64) -> Result<Vec<f64>> {
     let what = "the times of the draws";
     let (mut bits, mut normal) = (memory::zeroed(what, draws)?, memory::zeroed(what, draws)?);
-    noise::fill(seed_words(seed), TIMES, &mut bits, &mut normal);
+    philox::fill(seed_words(seed), TIMES, &mut bits, &mut normal);
     let place = |(j, &word): (usize, &u32)| {
         let start = (f64::from(word) + 0.5) * 2_f64.powi(-32);
         let within = 1.0 - (1.0 - 2.0 * (start + phase).fract()).abs();
@@ -315,13 +315,13 @@ impl<'a> Batch<'a> {
     fn noise(&self, b: usize, stream: u32) -> Result<Vec<f32>> {
         let (what, count) = ("the noise of a window", self.windows[b].len() * self.scorer.dim);
         let (mut bits, mut normal) = (memory::zeroed(what, count)?, memory::zeroed(what, count)?);
-        noise::fill(seed_words(self.seed.wrapping_add(b as u64)), stream, &mut bits, &mut normal);
+        philox::fill(seed_words(self.seed.wrapping_add(b as u64)), stream, &mut bits, &mut normal);
         Ok(normal)
     }
 
     /// The parts that need no network.
     fn host_parts(&self) -> Result<Score> {
-        crate::cpu::threads::ready();
+        crate::host::threads::ready();
         let (scorer, schedule) = (self.scorer, &self.scorer.model.config().schedule);
         let Point { alpha, sigma } = Point::at(schedule.gamma(1.0));
         let prior = self.windows.iter().copied().flatten().map(|&token| scorer.prior(token, alpha, sigma)).sum();

@@ -296,7 +296,7 @@ impl<'a> Session<'a> {
     fn check_limits(&self, denoiser: &Denoiser, shape: &DenoiserShape) -> Result<()> {
         let Device::Gpu(gpu) = self.model.device() else { return Ok(()) };
         let limit = gpu.max_binding();
-        let needed = denoiser.graph.largest_value();
+        let needed = denoiser.graph.largest_value(gpu.capabilities())?;
         if needed <= limit {
             return Ok(());
         }
@@ -304,7 +304,8 @@ impl<'a> Session<'a> {
             let Ok(level) = self.model.config().level(positions) else { return false };
             let level = self.model.config().levels[level].clone();
             let smaller = DenoiserShape { positions, level, ..shape.clone() };
-            Denoiser::new(self.model, &smaller).is_ok_and(|denoiser| denoiser.graph.largest_value() <= limit)
+            let largest = Denoiser::new(self.model, &smaller).and_then(|d| d.graph.largest_value(gpu.capabilities()));
+            largest.is_ok_and(|largest| largest <= limit)
         };
         let (mut low, mut high) = (0, shape.positions);
         while low + 1 < high {

@@ -1,8 +1,8 @@
 //! What the host writes ahead of a run: where each row stands, the prompt, and the noisy start.
 
 use super::{Config, DenoiserShape, Handles, Weights};
-use crate::cpu::noise;
 use crate::graph::{Executor, Value};
+use crate::host::philox;
 use crate::ops::FiniteCheck;
 use crate::ops::noise::seed_words;
 use crate::{Data, Result, Tensor, memory};
@@ -87,7 +87,7 @@ impl Handles {
         let mut segment = memory::zeroed(START, shape.batch * rows)?;
         for (b, sequence) in sequences.iter().enumerate() {
             let (mut bits, mut normal) = (memory::zeroed(START, rows * dim)?, memory::zeroed(START, rows * dim)?);
-            noise::fill(seed_words(sequence.seed), 0, &mut bits, &mut normal);
+            philox::fill(seed_words(sequence.seed), 0, &mut bits, &mut normal);
             for s in 0..anchors {
                 flag[b * rows + s] = ANCHOR;
                 segment[b * rows + s] = s as u32;

@@ -1,45 +1,54 @@
-//! The operations: shape rules, dispatch and cost, one module for each family of shaders.
+//! The ops there are, each in a folder of its own with the same files: `mod` (what it is, its signature), `gpu` (its
+//! kernels and their dispatch), `cpu` (its f32 code) and `reference` (its tie to the f64 reference).
 
 pub mod attention;
+pub mod bayes_query;
 pub mod embedding;
 pub mod experts;
+pub mod finite_check;
 pub mod linear;
 pub mod noise;
 pub mod norm;
 pub mod rope;
+pub mod rounding;
 pub mod router;
+pub mod segment_mean;
 pub mod solver;
+pub mod solver_step;
 pub mod time_embedding;
-pub mod vocab;
+pub mod vocab_expectation;
 
 pub use attention::{Attention, Pattern};
+pub use bayes_query::BayesQuery;
 pub use embedding::Embedding;
 pub use experts::Experts;
+pub use finite_check::FiniteCheck;
 pub use linear::{Activation, Linear};
 pub use noise::Noise;
 pub use norm::{Norm, NormKind};
 pub use rope::{Rope, rope_table};
+pub use rounding::Rounding;
 pub use router::Router;
-pub use solver::{BayesQuery, FiniteCheck, SegmentMean, Solver, SolverStep, StepRow};
+pub use segment_mean::SegmentMean;
+pub use solver::Solver;
+pub use solver_step::{SolverStep, StepRow};
 pub use time_embedding::{TimeEmbedding, time_frequencies};
-pub use vocab::VocabExpectation;
-pub use vocab::rounding::Rounding;
+pub use vocab_expectation::VocabExpectation;
 
-use crate::check::Entry;
-use crate::{DType, Desc, Error, Result};
+use crate::op::Entry;
 
-/// Every op that `drdiff verify`, `bench` and `op` know: a new op is one more line here.
+/// Every op that can be called by name.
 pub const REGISTRY: &[Entry] = &[
     attention::ENTRY,
     experts::ENTRY,
     router::ENTRY,
-    vocab::ENTRY,
-    vocab::rounding::ENTRY,
-    solver::SOLVER_ENTRY,
-    solver::SOLVER_STEP_ENTRY,
-    solver::BAYES_QUERY_ENTRY,
-    solver::SEGMENT_MEAN_ENTRY,
-    solver::FINITE_CHECK_ENTRY,
+    vocab_expectation::ENTRY,
+    rounding::ENTRY,
+    solver::ENTRY,
+    solver_step::ENTRY,
+    bayes_query::ENTRY,
+    segment_mean::ENTRY,
+    finite_check::ENTRY,
     noise::ENTRY,
     linear::ENTRY,
     norm::ENTRY,
@@ -47,55 +56,3 @@ pub const REGISTRY: &[Entry] = &[
     embedding::ENTRY,
     time_embedding::ENTRY,
 ];
-
-/// A required input of a type.
-pub(crate) fn require<'a>(
-    op: &'static str,
-    inputs: &[Option<&'a Desc>],
-    index: usize,
-    name: &str,
-    dtype: DType,
-) -> Result<&'a Desc> {
-    let desc = inputs.get(index).copied().flatten();
-    let desc = desc.ok_or_else(|| Error::shape(op, name, "missing", "a tensor"))?;
-    if desc.dtype != dtype {
-        return Err(Error::shape(op, name, desc.to_string(), format!("{dtype:?}")));
-    }
-    Ok(desc)
-}
-
-/// Sees that a tensor has elements.
-pub(crate) fn filled(op: &'static str, name: &str, desc: &Desc) -> Result<()> {
-    match desc.is_empty() {
-        true => Err(Error::shape(op, name, desc.to_string(), "sizes of at least 1")),
-        false => Ok(()),
-    }
-}
-
-/// An input that must have exactly this shape, where it is given.
-pub(crate) fn expect(
-    op: &'static str,
-    inputs: &[Option<&Desc>],
-    index: usize,
-    name: &str,
-    expected: &Desc,
-) -> Result<()> {
-    match inputs.get(index).copied().flatten() {
-        Some(desc) if desc != expected => Err(Error::shape(op, name, desc.to_string(), expected.to_string())),
-        _ => Ok(()),
-    }
-}
-
-/// The sizes of a shape of `N` dimensions.
-pub(crate) fn dims<const N: usize>(op: &'static str, name: &str, desc: &Desc) -> Result<[usize; N]> {
-    <[usize; N]>::try_from(desc.shape.as_slice())
-        .map_err(|_| Error::shape(op, name, desc.to_string(), format!("{N} dimensions")))
-}
-
-/// A size as kernels take it.
-///
-/// # Errors
-/// Where `elements`, an index in some buffer, exceeds 32 bits.
-pub(crate) fn index32(op: &'static str, what: &str, elements: usize) -> Result<u32> {
-    u32::try_from(elements).map_err(|_| Error::shape(op, what, elements.to_string(), "at most 2^32 - 1 elements"))
-}

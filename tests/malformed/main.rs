@@ -8,10 +8,12 @@ use std::fs;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use drdiff::check::Arguments;
+use drdiff::graph::Call;
 use drdiff::model::{Corpus, InfillOptions, LikelihoodOptions, Request, tensors, write_tensors};
+use drdiff::op::Arguments;
 use drdiff::ops::REGISTRY;
 use drdiff::{Device, DeviceChoice, Error, GpuOptions, Model, Prompt, Sampler, SessionOptions, Tensor, Tier};
+use drdiff_check::cases;
 use tempfile::TempDir;
 
 const TINY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/tiny");
@@ -231,8 +233,8 @@ fn texts_that_cannot_be_scored() {
 #[test]
 fn sizes_and_values_at_the_edge() {
     let call = |name: &str, arguments: Arguments| {
-        let entry = REGISTRY.iter().find(|entry| entry.name == name).unwrap();
-        let outcome = (entry.build)(arguments).and_then(|call| call.prepare(&Device::Cpu, Default::default()));
+        let entry = REGISTRY.iter().find(|entry| entry.name() == name).unwrap();
+        let outcome = Call::by_name(entry, arguments).and_then(|call| call.prepare(&Device::Cpu, Default::default()));
         said(&outcome.expect_err(name))
     };
     let tensor = |shape: &[usize]| Tensor::zeros(drdiff::Desc::f32(shape)).unwrap();
@@ -249,8 +251,8 @@ fn sizes_and_values_at_the_edge() {
     let step = Tensor::f32([1], vec![0.0]).unwrap();
     let dim = Arguments::new().with("step", step).set("dim", 9_223_372_036_854_775_806_u64);
     assert!(call("time_embedding", dim).contains("65536"));
-    let entry = REGISTRY.iter().find(|entry| entry.name == "solver_step").unwrap();
-    for case in (entry.cases)(&mut drdiff::check::Gen::new(0, entry.name)).into_iter().skip(4).step_by(17) {
+    let entry = REGISTRY.iter().find(|entry| entry.name() == "solver_step").unwrap();
+    for case in cases(entry, &mut drdiff_check::Gen::new(0, entry.name())).into_iter().skip(4).step_by(17) {
         let info = Tensor::u32([1], vec![3]).unwrap();
         assert!(call("solver_step", case.arguments.with("info", info)).contains("expected"));
     }
@@ -300,23 +302,23 @@ fn devices_that_are_not_there() {
 #[test]
 fn every_op_refuses_nonsense_in_words() {
     for entry in REGISTRY {
-        let call = (entry.build)(Arguments::new().set("nonsense", 1));
+        let call = Call::by_name(entry, Arguments::new().set("nonsense", 1));
         let said = said(&call.expect_err("an op without its tensors"));
-        assert!(said.contains("expected"), "{}: {said}", entry.name);
+        assert!(said.contains("expected"), "{}: {said}", entry.name());
         // A good call with one tensor too many, then with a tensor of a shape that suits nothing.
-        let case = (entry.cases)(&mut drdiff::check::Gen::new(0, entry.name)).remove(0);
+        let case = cases(entry, &mut drdiff_check::Gen::new(0, entry.name())).remove(0);
         let extra = case.arguments.clone().with("nonsense", Tensor::f32([1], vec![0.0]).unwrap());
-        let error = (entry.build)(extra).expect_err("a tensor nobody knows");
-        assert!(error.to_string().contains("nonsense"), "{}: {error}", entry.name);
+        let error = Call::by_name(entry, extra).expect_err("a tensor nobody knows");
+        assert!(error.to_string().contains("nonsense"), "{}: {error}", entry.name());
         let text = format!("{:?}", case.arguments);
         for name in ["q", "x", "h", "z", "x0", "table", "router_logits", "weight"] {
             // A plain norm takes any shape.
-            if entry.name == "norm" || !text.contains(&format!("\"{name}\"")) {
+            if entry.name() == "norm" || !text.contains(&format!("\"{name}\"")) {
                 continue;
             }
             let wrong = case.arguments.clone().with(name, Tensor::f32([1, 1, 1, 1, 4099], vec![0.5; 4099]).unwrap());
-            let outcome = (entry.build)(wrong).and_then(|call| call.prepare(&Device::Cpu, Default::default()));
-            assert!(outcome.is_err(), "{} takes a {name} of shape [1, 1, 1, 1, 4099]", entry.name);
+            let outcome = Call::by_name(entry, wrong).and_then(|call| call.prepare(&Device::Cpu, Default::default()));
+            assert!(outcome.is_err(), "{} takes a {name} of shape [1, 1, 1, 1, 4099]", entry.name());
         }
     }
 }
@@ -324,17 +326,17 @@ fn every_op_refuses_nonsense_in_words() {
 #[test]
 fn settings_that_contradict_their_tensors() {
     let call = |name: &str, arguments: Arguments| {
-        let entry = REGISTRY.iter().find(|entry| entry.name == name).unwrap();
-        said(&(entry.build)(arguments).expect_err(name))
+        let entry = REGISTRY.iter().find(|entry| entry.name() == name).unwrap();
+        said(&Call::by_name(entry, arguments).expect_err(name))
     };
     let seeds = Arguments::new().with("seeds", Tensor::u32([1, 2], vec![1, 2]).unwrap()).set("count", 4);
     assert!(call("noise", seeds.set("seed", 7)).contains("`seed` is 7, beside a tensor `seeds`"));
     for (op, offset, of) in
         [("linear", "gate_offset", "gate"), ("norm", "shift_offset", "modulation"), ("experts", "gate_offset", "scale")]
     {
-        let entry = REGISTRY.iter().find(|entry| entry.name == op).unwrap();
-        let mut cases = (entry.cases)(&mut drdiff::check::Gen::new(0, op)).into_iter();
-        let bare = cases.find(|case| case.arguments.clone().optional(of).is_none()).expect("a case without it");
+        let entry = REGISTRY.iter().find(|entry| entry.name() == op).unwrap();
+        let mut cases = cases(entry, &mut drdiff_check::Gen::new(0, op)).into_iter();
+        let bare = cases.find(|case| case.arguments.tensors().all(|(name, _)| name != of)).expect("a case without it");
         let said = call(op, bare.arguments.set(offset, 0));
         assert!(said.contains(offset) && said.contains(&format!("without a tensor `{of}`")), "{said}");
     }
@@ -350,8 +352,8 @@ fn settings_that_contradict_their_tensors() {
         assert!(said.contains(&format!("is {length}, expected from the 1 anchors to the 3 rows")), "{said}");
     }
     let eps = Arguments::new().with("x", x()).set("eps", 1e-40_f32);
-    let entry = REGISTRY.iter().find(|entry| entry.name == "norm").unwrap();
-    let outcome = (entry.build)(eps).and_then(|call| call.prepare(&Device::Cpu, Default::default()));
+    let entry = REGISTRY.iter().find(|entry| entry.name() == "norm").unwrap();
+    let outcome = Call::by_name(entry, eps).and_then(|call| call.prepare(&Device::Cpu, Default::default()));
     assert!(said(&outcome.unwrap_err()).contains("eps of norm is 1e-40, expected a finite number from 1.1754944e-38"));
 }
 

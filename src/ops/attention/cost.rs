@@ -2,14 +2,14 @@
 
 use super::Pattern;
 
-/// The distances above the window that dilations reach within `rows` positions, ascending.
 /// At least as many as [`dilated_distances`] lists.
 pub(super) fn most_distances(pattern: &Pattern, rows: usize) -> usize {
     let Pattern::Hsa { dilations, .. } = pattern else { return 0 };
     dilations.iter().map(|&(r, k)| k.min(rows.saturating_sub(1) / r)).sum()
 }
 
-pub(crate) fn dilated_distances(window: usize, dilations: &[(usize, usize)], rows: usize) -> Vec<usize> {
+/// The distances above the window that dilations reach within `rows` positions, ascending.
+pub(super) fn dilated_distances(window: usize, dilations: &[(usize, usize)], rows: usize) -> Vec<usize> {
     let mut distances = Vec::new();
     for &(r, k) in dilations {
         let first = (window / r).saturating_add(1);

@@ -1,17 +1,17 @@
 //! `attention`: scaled dot-product attention, dense or over a hierarchical sparse pattern (HSA).
 
-mod call;
-mod cases;
-pub(crate) mod cost;
-mod kernels;
+mod build;
+mod cost;
+mod cpu;
+mod gpu;
+mod reference;
 
-use drdiff_reference as reference;
-
-use super::{expect, require};
-use crate::check::Entry;
-use crate::gpu::Recorder;
-use crate::graph::{Bindings, Cost, CpuIo, Op, OracleData, OracleIo, Shapes};
-use crate::{DType, Desc, Error, Result, cpu, memory};
+use crate::gpu::Capabilities;
+use crate::op::{
+    Accuracy, Choice, Cost, CpuIo, Dim, Entry, Input, Op, Output, ReferenceData, ReferenceIo, Setting, Shapes,
+    Signature,
+};
+use crate::{Desc, Error, Result, memory};
 
 /// Widest head.
 pub const MAX_HEAD_DIM: usize = 256;
@@ -34,17 +34,13 @@ pub enum Pattern {
     },
 }
 
-/// Softmax attention. A sequence's rows past its length are neither keys nor queries: there `out` is 0 and `lse` minus
-/// infinity.
+/// Softmax attention: see [`SIGNATURE`]. `q`, `k` and `v` are one sequence `[N, H, Dh]`, a batch `[B, N, H, Dh]`, or, where
+/// [`heads`](Self::heads) says how many there are, a batch of packed rows `[B, N, H Dh]`. `globals` are strictly sorted
+/// positions below N, of every sequence, unused where dense; `lengths` are the rows of each sequence that count, at most N.
+/// A sequence's rows past its length are neither keys nor queries: there `out` is 0 and `lse` minus infinity.
 ///
-/// | input | | shape |
-/// |---|---|---|
-/// | 0 1 2 | `q` `k` `v` | f32 `[B, N, H, Dh]`; `[N, H, Dh]` for one sequence; with `heads` also `[B, N, H Dh]` |
-/// | 3 | `globals`, optional | u32 `[G]`, strictly sorted positions below N, of every sequence; unused where dense |
-/// | 4 | `lengths`, optional | u32 `[B]`, rows of each sequence that count, at most N |
-///
-/// Outputs: `out` (shape of `q`) and `lse` `[B, N, H]` (`[N, H]` where `q` is `[N, H, Dh]`), the natural log of the sum
-/// of exp of the scaled scores. `Dh` is 1 to [`MAX_HEAD_DIM`].
+/// `out` has the shape of `q`; `lse` is the natural log of the sum of exp of the scaled scores. `Dh` is 1 to
+/// [`MAX_HEAD_DIM`].
 ///
 /// NMSE is at most 1e-9 in f32 wherever scores are below 1e37 and those that share a query's weight are either below 200
 /// or equal: a score is rounded to some 1e-7 of its size, and the weights are off by as much. Between nearly equal scores
@@ -59,41 +55,76 @@ pub struct Attention {
     pub scale: Option<f32>,
 }
 
+const N: Dim = Dim::Named("N");
+const HEADS: Dim = Dim::Named("H");
+const HEAD_DIM: Dim = Dim::Named("Dh");
+const BATCH: Dim = Dim::Named("B");
+
+const Q: Input = Input::f32(0, "q", &[Dim::Front, N, HEADS, HEAD_DIM]);
+const K: Input = Input::f32(1, "k", &[Dim::Front, N, HEADS, HEAD_DIM]);
+const V: Input = Input::f32(2, "v", &[Dim::Front, N, HEADS, HEAD_DIM]);
+const GLOBALS: Input = Input::u32(3, "globals", &[Dim::Named("G")]).optional();
+const LENGTHS: Input = Input::u32(4, "lengths", &[BATCH]).optional();
+const OUT: Output = Output::f32(0, "out", &[Dim::Front, N, HEADS, HEAD_DIM], Accuracy::Nmse(1e-9));
+const LSE: Output = Output::f32(1, "lse", &[Dim::Front, N, HEADS], Accuracy::Nmse(1e-9));
+
+const PATTERN: Setting = Setting { name: "pattern", default: "dense", meaning: "dense or hsa" };
+const WINDOW: Setting = Setting { name: "window", default: "none", meaning: "half-window of hsa, in positions" };
+const DILATIONS: Setting = Setting { name: "dilations", default: "none", meaning: "r:k,r:k of hsa" };
+const SCALE: Setting = Setting { name: "scale", default: "1/sqrt(Dh)", meaning: "multiplies the scores" };
+const PACKED: Setting =
+    Setting { name: "heads", default: "by the shape", meaning: "heads of packed rows [B, N, H Dh]" };
+
+/// What it takes and gives.
+pub static SIGNATURE: Signature = Signature::new(
+    "attention",
+    "softmax attention, dense or local + dilated + global, with its log-sum-exp",
+    &[Q, K, V, GLOBALS, LENGTHS],
+    &[OUT, LSE],
+    &[PATTERN, WINDOW, DILATIONS, SCALE, PACKED],
+);
+
+/// Its line in the registry.
+pub const ENTRY: Entry = Entry { signature: &SIGNATURE, kernels: gpu::KERNELS, build: build::build };
+
 /// B, N, H, Dh.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Sizes {
-    pub batch: usize,
-    pub rows: usize,
-    pub heads: usize,
-    pub head_dim: usize,
+struct Sizes {
+    batch: usize,
+    rows: usize,
+    heads: usize,
+    head_dim: usize,
 }
 
-const GLOBALS: usize = 3;
-const LENGTHS: usize = 4;
+impl Sizes {
+    fn of(shapes: &Shapes) -> Self {
+        let [rows, heads, head_dim] = [N, HEADS, HEAD_DIM].map(|dim| shapes.size(dim));
+        Self { batch: shapes.rows(), rows, heads, head_dim }
+    }
+}
 
 impl Attention {
-    fn sizes(&self, q: &Desc) -> Result<Sizes> {
-        let wrong = |expected: &str| Err(Error::shape("attention", "q", q.to_string(), expected));
-        let [batch, rows, heads, head_dim] = match (q.shape.as_slice(), self.heads) {
-            (&[batch, rows, heads, head_dim], given) if given.is_none_or(|given| given == heads) => {
-                [batch, rows, heads, head_dim]
+    /// Packed rows as rows of heads; what does not divide is left to the signature to refuse.
+    fn unpacked(&self, desc: &Desc) -> Desc {
+        match (self.heads, desc.shape.as_slice()) {
+            (Some(heads), &[batch, rows, width]) if heads > 0 && width % heads == 0 => {
+                Desc { dtype: desc.dtype, shape: vec![batch, rows, heads, width / heads] }
             }
-            (&[_, _, _, _], Some(heads)) => return wrong(&format!("[B, N, {heads}, Dh]")),
-            (&[rows, heads, head_dim], None) => [1, rows, heads, head_dim],
-            (&[batch, rows, width], Some(heads)) if heads > 0 && width % heads == 0 => {
-                [batch, rows, heads, width / heads]
-            }
-            (&[_, _, _], Some(heads)) => return wrong(&format!("[B, N, width], a width of {heads} heads")),
-            _ => return wrong("[B, N, H, Dh] or [N, H, Dh]"),
-        };
-        if q.is_empty() || head_dim > MAX_HEAD_DIM {
-            return wrong(&format!("at least 1 everywhere, and a head of at most {MAX_HEAD_DIM}"));
+            _ => desc.clone(),
         }
-        Ok(Sizes { batch, rows, heads, head_dim })
     }
 
-    fn sizes_of(&self, shapes: &Shapes) -> Sizes {
-        self.sizes(shapes.input(0)).expect("infer has accepted q")
+    /// Refuses what only `heads` makes wrong.
+    fn check_heads(&self, q: &Desc) -> Result<()> {
+        let wrong = |expected: String| Err(Error::shape(SIGNATURE.name, Q.name, q.to_string(), expected));
+        match (self.heads, q.shape.as_slice()) {
+            (None, [_, _, _] | [_, _, _, _]) => Ok(()),
+            (Some(given), &[_, _, heads, _]) if given == heads => Ok(()),
+            (Some(given), [_, _, _, _]) => wrong(format!("[B, N, {given}, Dh]")),
+            (Some(given), &[_, _, width]) if given > 0 && width % given == 0 => Ok(()),
+            (Some(given), [_, _, _]) => wrong(format!("[B, N, width], a width of {given} heads")),
+            _ => wrong("[B, N, H, Dh] or [N, H, Dh]".to_owned()),
+        }
     }
 
     fn scale(&self, sizes: &Sizes) -> f32 {
@@ -116,102 +147,59 @@ impl Pattern {
 }
 
 impl Op for Attention {
-    fn name(&self) -> &'static str {
-        "attention"
+    fn signature(&self) -> &'static Signature {
+        &SIGNATURE
     }
 
-    fn inputs(&self) -> &'static [&'static str] {
-        &["q", "k", "v", "globals", "lengths"]
-    }
-
-    fn infer(&self, inputs: &[Option<&Desc>]) -> Result<Vec<Desc>> {
+    fn infer(&self, inputs: &[Option<&Desc>]) -> Result<Shapes> {
         self.pattern.check()?;
         if let Some(scale) = self.scale.filter(|scale| !scale.is_finite()) {
             return Err(Error::argument("the scale of attention", scale, "a finite number"));
         }
-        let q = require("attention", inputs, 0, "q", DType::F32)?;
-        for (index, name) in [(1, "k"), (2, "v")] {
-            require("attention", inputs, index, name, DType::F32)?;
-            expect("attention", inputs, index, name, q)?;
+        if let Some(Some(q)) = inputs.first() {
+            self.check_heads(q)?;
         }
-        let Sizes { batch, rows, heads, .. } = self.sizes(q)?;
+        let unpacked: Vec<_> = inputs.iter().map(|desc| desc.map(|desc| self.unpacked(desc))).collect();
+        let viewed: Vec<_> = unpacked.iter().map(Option::as_ref).collect();
+        let batch = match viewed.first() {
+            Some(Some(q)) if q.shape.len() == 4 => q.dim(0),
+            _ => 1,
+        };
+        let mut shapes = SIGNATURE.bind(&viewed, &[(BATCH, batch)])?;
+        let Sizes { rows, head_dim, .. } = Sizes::of(&shapes);
+        if head_dim > MAX_HEAD_DIM {
+            let expected = format!("a head of at most {MAX_HEAD_DIM}");
+            return Err(Error::shape(SIGNATURE.name, Q.name, shapes.input(Q).to_string(), expected));
+        }
+        if shapes.has(GLOBALS) && shapes.input(GLOBALS).len() > rows {
+            let found = shapes.input(GLOBALS).to_string();
+            return Err(Error::shape(SIGNATURE.name, GLOBALS.name, found, format!("u32 [G], G from 1 to {rows}")));
+        }
         // While the list of them grows, the old one is there too.
         memory::room("the dilated distances", 24 * cost::most_distances(&self.pattern, rows) as u64)?;
-        if let Some(globals) = inputs.get(GLOBALS).copied().flatten() {
-            let fits = globals.dtype == DType::U32 && globals.shape.len() == 1;
-            if !fits || globals.is_empty() || globals.len() > rows {
-                let expected = format!("u32 [G], G from 1 to {rows}");
-                return Err(Error::shape("attention", "globals", globals.to_string(), expected));
-            }
-        }
-        expect("attention", inputs, LENGTHS, "lengths", &Desc::u32([batch]))?;
-        let one = q.shape.len() == 3 && self.heads.is_none();
-        let lse = if one { vec![rows, heads] } else { vec![batch, rows, heads] };
-        Ok(vec![q.clone(), Desc::f32(lse)])
+        shapes.inputs = inputs.iter().map(|desc| desc.cloned()).collect();
+        shapes.outputs[OUT.index] = shapes.input(Q).clone();
+        Ok(shapes)
     }
 
-    fn scratch(&self, shapes: &Shapes) -> Vec<Desc> {
-        kernels::scratch(self, shapes)
+    fn choices(&self, shapes: &Shapes, _device: &Capabilities) -> Result<Vec<Choice>> {
+        gpu::choices(self, shapes)
     }
 
-    fn encode(&self, recorder: &mut Recorder<'_>, shapes: &Shapes, io: &Bindings) -> Result<()> {
-        kernels::encode(self, recorder, shapes, io)
+    fn run_cpu(&self, shapes: &Shapes, io: &mut CpuIo<'_>) -> Result<()> {
+        cpu::run(self, shapes, io)
     }
 
-    fn run(&self, shapes: &Shapes, io: &mut CpuIo<'_>) -> Result<()> {
-        let sizes = self.sizes_of(shapes);
-        let task = cpu::attention::Task {
-            sizes,
-            scale: self.scale(&sizes),
-            pattern: &self.pattern,
-            globals: io.inputs.u32(GLOBALS),
-            lengths: io.inputs.u32(LENGTHS),
-        };
-        let [out, lse] = io.outputs.split();
-        let (out, lse) = (bytemuck::cast_slice_mut(out), bytemuck::cast_slice_mut(lse));
-        cpu::attention::attention(&task, [0, 1, 2].map(|index| io.inputs.f32(index)), out, lse)
-    }
-
-    fn evaluate(&self, shapes: &Shapes, io: &OracleIo<'_>) -> Vec<OracleData> {
-        let sizes = self.sizes_of(shapes);
-        let Sizes { batch, rows, heads, head_dim } = sizes;
-        let pattern = match &self.pattern {
-            Pattern::Dense => reference::attention::Pattern { dense: true, ..Default::default() },
-            Pattern::Hsa { window, dilations } => {
-                reference::attention::Pattern { dense: false, window: *window, dilations: dilations.clone() }
-            }
-        };
-        let lengths = match shapes.inputs[LENGTHS] {
-            Some(_) => io.inputs.u32(LENGTHS).iter().map(|&length| (length as usize).min(rows)).collect(),
-            None => vec![rows; batch],
-        };
-        let attended = reference::attention::attention(
-            io.inputs.f64(0),
-            io.inputs.f64(1),
-            io.inputs.f64(2),
-            &reference::attention::Dims { batch, rows, heads, head_dim },
-            &reference::attention::Mask { lengths: &lengths, globals: io.inputs.u32(GLOBALS), pattern: &pattern },
-            self.scale.map_or_else(|| 1.0 / (head_dim as f64).sqrt(), f64::from),
-        );
-        vec![OracleData::F64(attended.out), OracleData::F64(attended.lse)]
+    fn run_reference(&self, shapes: &Shapes, io: &ReferenceIo<'_>) -> Result<Vec<ReferenceData>> {
+        Ok(reference::run(self, shapes, io))
     }
 
     /// Pairs of a query and a key it sees, 4 Dh operations each. Globals are taken to be the first positions and
     /// sequences to have their full length: their contents are not known here.
     fn cost(&self, shapes: &Shapes) -> Cost {
-        let sizes = self.sizes_of(shapes);
-        let globals = shapes.inputs[GLOBALS].as_ref().map_or(0, Desc::len);
+        let sizes = Sizes::of(shapes);
+        let globals = if shapes.has(GLOBALS) { shapes.input(GLOBALS).len() } else { 0 };
         let pairs = cost::pairs(&self.pattern, sizes.rows, globals) * (sizes.batch * sizes.heads) as f64;
         Cost { flops: 4.0 * sizes.head_dim as f64 * pairs, bytes: shapes.bytes() }
     }
 }
-
-/// How `verify`, `bench` and `op` call it.
-pub const ENTRY: Entry = Entry {
-    name: "attention",
-    summary: "out [B,N,H,Dh], lse [B,N,H]: softmax attention, dense or local + dilated + global",
-    kernels: kernels::ALL,
-    build: call::build,
-    cases: cases::cases,
-    bench: cases::bench,
-};

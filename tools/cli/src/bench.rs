@@ -4,8 +4,9 @@ use std::time::Instant;
 
 use clap::Args;
 use drdiff::Device;
-use drdiff::check::Gen;
-use drdiff::graph::{Cost, ExecutorOptions};
+use drdiff::graph::{Call, ExecutorOptions};
+use drdiff::op::Cost;
+use drdiff_check::{Gen, benches};
 use serde_json::json;
 
 use crate::device::DeviceArgs;
@@ -66,11 +67,11 @@ impl Bench {
         let mut rows = Vec::new();
         self.head()?;
         for entry in entries {
-            for case in (entry.bench)(&mut Gen::new(0, entry.name)) {
-                let call = (entry.build)(case.arguments)?;
+            for case in benches(entry, &mut Gen::new(0, entry.name())) {
+                let call = Call::by_name(entry, case.arguments)?;
                 let times_and_cost = measure(call, &device, self.runs)?;
                 let (times, cost) = times_and_cost;
-                let row = Row { op: entry.name, case: case.label, times, cost };
+                let row = Row { op: entry.name(), case: case.label, times, cost };
                 self.line(&row)?;
                 rows.push(row);
             }
@@ -124,7 +125,7 @@ impl Bench {
 }
 
 /// Milliseconds of each run, sorted, one run ahead not counted. On a GPU by timestamps where it has them.
-fn measure(call: drdiff::check::Call, device: &Device, runs: usize) -> drdiff::Result<(Vec<f64>, Cost)> {
+fn measure(call: Call, device: &Device, runs: usize) -> drdiff::Result<(Vec<f64>, Cost)> {
     let options = ExecutorOptions { profile: true, ..Default::default() };
     let mut prepared = call.prepare(device, options)?;
     let cost =

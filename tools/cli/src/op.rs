@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use drdiff::check::Arguments;
+use drdiff::graph::Call;
 use drdiff::model::{read_tensors, write_tensors};
+use drdiff::op::Arguments;
 
 use crate::device::DeviceArgs;
 use crate::verify::entries;
@@ -40,11 +41,11 @@ impl OpCommand {
             }
         }
         let device = self.device.open()?;
-        let mut prepared = (entry.build)(arguments)?.prepare(&device, Default::default())?;
+        let mut prepared = Call::by_name(entry, arguments)?.prepare(&device, Default::default())?;
         prepared.executor.run()?;
         let mut outputs = Vec::new();
-        for (output, &value) in prepared.outputs.iter().zip(&prepared.values) {
-            outputs.push((output.name.to_owned(), prepared.executor.read(value)?));
+        for ((name, _), &value) in prepared.outputs.iter().zip(&prepared.values) {
+            outputs.push(((*name).to_owned(), prepared.executor.read(value)?));
         }
         write_tensors(&self.output, &outputs)?;
         let list: Vec<_> = outputs.iter().map(|(name, tensor)| format!("{name} {}", tensor.desc())).collect();

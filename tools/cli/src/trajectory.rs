@@ -3,8 +3,8 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use drdiff::check::{exceeds, nmse};
 use drdiff::{Device, Method, Model, Prompt, Result, Sampler, SessionOptions, Tensor};
+use drdiff_check::{exceeds, nmse};
 
 /// Largest NMSE of the state z at any step. Single steps stay near 1e-12; the bound leaves room for an expert or a token
 /// that rounding decides the other way.

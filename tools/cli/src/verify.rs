@@ -4,10 +4,11 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::{Args, ValueEnum};
-use drdiff::check::{Entry, OpReport, VerifyOptions, verify};
 use drdiff::gpu::BoundsChecks;
+use drdiff::op::Entry;
 use drdiff::ops::REGISTRY;
 use drdiff::{Device, Error, GpuOptions};
+use drdiff_check::{OpReport, VerifyOptions, verify};
 
 use crate::device::{DeviceArgs, ModelArgs};
 use crate::trajectory::trajectories;
@@ -54,10 +55,10 @@ enum Checks {
 
 /// The registry's entries by name, or all of them.
 pub fn entries(name: Option<&str>) -> drdiff::Result<Vec<&'static Entry>> {
-    let found: Vec<_> = REGISTRY.iter().filter(|entry| name.is_none_or(|name| entry.name == name)).collect();
+    let found: Vec<_> = REGISTRY.iter().filter(|entry| name.is_none_or(|name| entry.name() == name)).collect();
     match (found.is_empty(), name) {
         (true, Some(name)) => {
-            let names: Vec<_> = REGISTRY.iter().map(|entry| entry.name).collect();
+            let names: Vec<_> = REGISTRY.iter().map(|entry| entry.name()).collect();
             Err(Error::argument("the op", format!("`{name}`"), format!("one of {}", names.join(", "))))
         }
         _ => Ok(found),
@@ -114,7 +115,7 @@ impl Verify {
             let report = verify(entry, device, &options)?;
             print(&lines(entry, &report, begin.elapsed().as_secs_f64()))?;
             if self.digest {
-                print(&format!("{:<18} digest {:016x}\n", entry.name, report.digest))?;
+                print(&format!("{:<18} digest {:016x}\n", entry.name(), report.digest))?;
             }
             passed += report.passed();
             failed += report.failures.len();
@@ -140,7 +141,7 @@ fn lines(entry: &Entry, report: &OpReport, seconds: f64) -> String {
     let failures: Vec<_> = report.failures.iter().map(|failure| format!("  failed: {failure}\n")).collect();
     format!(
         "{:<18} {:>6} {:>9} {:>6} {:>6} {seconds:>7.1}  {}\n{}",
-        entry.name,
+        entry.name(),
         report.cases,
         report.relations,
         report.passed(),

@@ -385,7 +385,7 @@ fn op_refuses_bad_files_and_settings_and_writes_nothing() {
     };
     op("linear", &["--input", &bad], 1, &["not a safetensors file"]);
     op("linear", &["--input", "missing.safetensors"], 1, &["missing.safetensors"]);
-    op("linear", &["--input", &linear], 2, &["linear: x is", "[.., 3]"]);
+    op("linear", &["--input", &linear], 2, &["linear: weight is f32 [5, 3]", "f32 [N, 4] (K = 4 as in x)"]);
     op("noise", &["--set", "count"], 2, &["NAME=VALUE"]);
     op("noise", &["--set", "count=many"], 2, &["`count`", "many"]);
     op("noise", &[], 2, &["`count`", "missing"]);

@@ -1,0 +1,17 @@
+//! `bayes_query` on the CPU.
+
+use rayon::prelude::*;
+
+use super::{ABSORB, DE, QUERY, STEP, Z};
+use crate::op::{CpuIo, Shapes};
+use crate::ops::StepRow;
+
+pub(super) fn run(shapes: &Shapes, io: &mut CpuIo<'_>) {
+    let (step, dim) = (StepRow::from_words(io.inputs.f32(STEP)), shapes.size(DE));
+    let (z, absorb, query) = (io.inputs.f32(Z), io.inputs.f32(ABSORB), io.outputs.f32(QUERY));
+    query.par_chunks_mut(dim).zip(z.par_chunks(dim)).for_each(|(query, z)| {
+        for ((query, z), m) in query.iter_mut().zip(z).zip(absorb) {
+            *query = step.bayes_scale * (z - (1.0 - step.alpha) * m);
+        }
+    });
+}

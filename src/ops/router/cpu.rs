@@ -1,0 +1,20 @@
+//! `router` on the CPU.
+
+use super::{BIAS, D, DIFFICULTY, DIFFICULTY_WEIGHT, E, LOGITS, WEIGHT, X};
+use crate::Result;
+use crate::host::gemm;
+use crate::op::{CpuIo, Shapes};
+
+pub(super) fn run(shapes: &Shapes, io: &mut CpuIo<'_>) -> Result<()> {
+    let experts = shapes.size(E);
+    let [x, weight, bias, difficulty, difficulty_weight] =
+        [X, WEIGHT, BIAS, DIFFICULTY, DIFFICULTY_WEIGHT].map(|input| io.inputs.f32(input));
+    let logits = io.outputs.f32(LOGITS);
+    gemm::x_times_transposed(x, weight, logits, shapes.rows(), shapes.size(D), experts)?;
+    for (logits, difficulty) in logits.chunks_exact_mut(experts).zip(difficulty) {
+        for ((logit, bias), weight) in logits.iter_mut().zip(bias).zip(difficulty_weight) {
+            *logit += bias + difficulty * weight;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,155 @@
+//! Cases of `attention`.
+
+use crate::{Case, Gen};
+use drdiff::Tensor;
+use drdiff::op::Arguments;
+
+/// Sizes at the edges of tiles.
+const ROWS: &[usize] = &[1, 2, 5, 16, 31, 32, 33, 48, 63, 64, 65, 90, 127, 128, 129, 130];
+/// Widths of heads, up to one chunk, and beyond.
+const NARROW: &[usize] = &[1, 3, 4, 8, 16, 31, 32];
+const WIDE: &[usize] = &[33, 40, 64, 65, 128, 200, 256];
+/// Patterns that stay within the sequence, leave it, overlap, repeat and hold nothing.
+const DILATIONS: &[&str] = &[
+    "",
+    "1:5",
+    "2:4",
+    "3:2,5:3",
+    "4:3,4:3",
+    "4:2,4:9",
+    "2:8,4:8,8:8",
+    "16:32",
+    "16:32,64:32",
+    "7:0,5:2",
+    "1000:4",
+    "1:300",
+    "6:3,4:5,9:2,12:1",
+    "63:2,64:2",
+    "31:3,32:3,33:3",
+];
+
+fn inputs(g: &mut Gen, shape: &[usize], power: f32) -> Arguments {
+    ["q", "k", "v"].into_iter().fold(Arguments::new(), |arguments, name| {
+        arguments.with(name, g.normal(shape, if name == "q" { power } else { 1.0 }))
+    })
+}
+
+/// A sorted list without repeats.
+fn globals(g: &mut Gen, kind: usize, n: usize) -> Option<Vec<u32>> {
+    let n = n as u32;
+    let mut list: Vec<u32> = match kind {
+        0 => return None,
+        // Anchors, none too few, and more than two tiles of them.
+        1 => (0..1.max(n / 8)).collect(),
+        2 => (0..n.min(70)).collect(),
+        3 => (0..n).collect(),
+        4 => vec![0, n - 1],
+        5 => vec![n - 1],
+        _ => (0..1 + g.below(40)).map(|_| g.below(n as usize) as u32).collect(),
+    };
+    list.sort_unstable();
+    list.dedup();
+    Some(list)
+}
+
+fn case(g: &mut Gen, index: usize) -> Case {
+    let wide = index % 5 == 4;
+    let head_dim = g.pick(if wide { WIDE } else { NARROW });
+    let n = if wide { g.pick(&ROWS[..11]) } else { g.pick(ROWS) };
+    let (batch, heads) = (g.pick(&[1, 1, 2, 3]), g.pick(&[1, 2, 3, 4]));
+    // One in eight overflows a softmax that does not subtract its maximum.
+    let power = if g.below(8) == 0 { g.pick(&[30.0, 60.0, 100.0]) } else { 1.0 };
+    let layout = if batch > 1 { g.pick(&[0, 0, 2]) } else { g.below(3) };
+    let shape = match layout {
+        0 => vec![batch, n, heads, head_dim],
+        1 => vec![n, heads, head_dim],
+        _ => vec![batch, n, heads * head_dim],
+    };
+    let mut arguments = inputs(g, &shape, power);
+    let mut label = format!("{index}: {shape:?} heads={heads}");
+    if layout == 2 {
+        arguments = arguments.set("heads", heads);
+    }
+    if g.below(8) == 0 {
+        // Without scores, one value a row would be the same in all rows.
+        let scale = g.pick(&[if heads * head_dim > 1 { 0.0 } else { 0.5 }, 0.3, 1.0, -0.7]);
+        arguments = arguments.set("scale", scale);
+        label += &format!(" scale={scale}");
+    }
+    if g.below(3) > 0 {
+        // Of several sequences the second is whole and others may be empty; one alone is not.
+        let lengths: Vec<u32> = match batch {
+            1 => vec![1 + g.below(n) as u32],
+            _ => (0..batch).map(|b| if b == 1 { n as u32 } else { g.below(n + 1) as u32 }).collect(),
+        };
+        label += &format!(" lengths={lengths:?}");
+        arguments = arguments.with("lengths", Tensor::u32([batch], lengths).expect("one length a sequence"));
+    }
+    let kind = g.below(9);
+    if let Some(list) = globals(g, kind, n) {
+        label += &format!(" globals={} of kind {kind}", list.len());
+        arguments = arguments.with("globals", Tensor::u32([list.len()], list).expect("a list"));
+    }
+    if index.is_multiple_of(4) {
+        return Case::new(label + " dense", arguments);
+    }
+    let window = g.pick(&[0, 0, 1, 2, 5, 8, 16, 31, 32, 33, 64, 1000]);
+    let dilations = g.pick(DILATIONS);
+    label += &format!(" window={window} dilations={dilations}");
+    Case::new(label, arguments.set("pattern", "hsa").set("window", window).set("dilations", dilations))
+}
+
+/// Scores that are all `score`, or its negative in every other query: only their size may cost digits, so every kernel
+/// has to hand on more than a rounded log-sum-exp. Globals fill two ranges of keys.
+fn equal_scores(g: &mut Gen, score: f32, pattern: Option<&str>) -> Case {
+    let (n, heads, head_dim) = (300, 2, 3);
+    let sign = |row: usize| if row.is_multiple_of(2) { 1.0 } else { -1.0 };
+    let q = g.fill([n, heads, head_dim], (0..n).flat_map(|row| [sign(row), 0.0, 0.0, sign(row), 0.0, 0.0]));
+    let k = g.fill([n, heads, head_dim], (0..n * heads).flat_map(|_| [score, 0.0, 0.0]));
+    let v = g.normal([n, heads, head_dim], 1.0);
+    let arguments = Arguments::new().with("q", q).with("k", k).with("v", v).set("scale", 1);
+    let label = format!("equal scores of {score:e}, {}", pattern.unwrap_or("dense"));
+    let Some(dilations) = pattern else { return Case::new(label, arguments) };
+    let globals = Tensor::u32([3], vec![0, 7, 290]).expect("a list");
+    let arguments = arguments.with("globals", globals).set("pattern", "hsa").set("window", 3);
+    Case::new(label, arguments.set("dilations", dilations))
+}
+
+pub(super) fn cases(g: &mut Gen) -> Vec<Case> {
+    let mut cases: Vec<Case> = (0..640).map(|index| case(g, index)).collect();
+    for score in [4096.0, 1e6, 1e15, 1e30] {
+        for pattern in [None, Some(""), Some("8:2"), Some("8:2,16:9")] {
+            cases.push(equal_scores(g, score, pattern));
+        }
+    }
+    // Long enough for several ranges of the global rows.
+    for (n, list, pattern) in [(700, vec![3, 300, 699], "9:7"), (520, (0..33).collect(), "16:32,64:32")] {
+        let arguments = inputs(g, &[n, 1, 8], 1.0).with("globals", Tensor::u32([list.len()], list).expect("a list"));
+        let arguments = arguments.set("pattern", "hsa").set("window", 12).set("dilations", pattern);
+        cases.push(Case::new(format!("n={n} dilations={pattern}"), arguments));
+    }
+    // The same with ranges of keys that are past a sequence's length, and large scores.
+    for power in [1.0, 60.0] {
+        let lengths = Tensor::u32([3], vec![600, 100, 300]).expect("one length a sequence");
+        let list = Tensor::u32([3], vec![0, 50, 599]).expect("a list");
+        let arguments = inputs(g, &[3, 600, 1, 5], power).with("globals", list).with("lengths", lengths);
+        let arguments = arguments.set("pattern", "hsa").set("window", 3).set("dilations", "20:4");
+        cases.push(Case::new(format!("n=600 ragged, q times {power}"), arguments));
+    }
+    cases
+}
+
+pub(super) fn bench(g: &mut Gen) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (n, heads, head_dim) in [(512, 6, 32), (1024, 6, 32), (1024, 8, 64)] {
+        let arguments = inputs(g, &[n, heads, head_dim], 1.0);
+        cases.push(Case::new(format!("dense n={n} heads={heads} dim={head_dim}"), arguments));
+    }
+    for n in [4096, 8192, 16_384, 32_768, 65_536] {
+        let anchors = Tensor::u32([32], (0..32).collect()).expect("a list");
+        let arguments = inputs(g, &[n, 4, 32], 1.0).with("globals", anchors);
+        let arguments = arguments.set("pattern", "hsa").set("window", 128).set("dilations", "16:32,64:32");
+        cases.push(Case::new(format!("hsa n={n} heads=4 dim=32"), arguments));
+    }
+    cases
+}
