@@ -19,7 +19,7 @@ pub struct Statistics {
     /// Entropy of the tokens' frequencies in nats (plug-in estimate: too small for short texts, so compare equal
     /// numbers of tokens).
     pub entropy: f64,
-    /// Distinct n-grams over n-grams, n from 1 to 4, in all texts together; an n-gram lies within one text (Li et al.
+    /// Distinct n-grams over n-grams, n from 1 to 4, over all texts; an n-gram lies within one text (Li et al.
     /// 2016). `None` where no text is that long. Falls with length too.
     pub distinct: [Option<f64>; 4],
     /// The share of 4-grams that occurred earlier in the same text.

@@ -21,7 +21,7 @@ const SENTINEL: u32 = 0x7fc0_dead;
 /// How a graph is run.
 #[derive(Clone, Copy, Debug)]
 pub struct ExecutorOptions {
-    /// Put sentinel words behind each buffer, for [`Executor::check_sentinels`]. One slot per value then.
+    /// Put sentinel words after each buffer, for [`Executor::check_sentinels`]. One slot per value then.
     pub sentinels: bool,
     /// Time each op.
     pub profile: bool,
@@ -608,7 +608,7 @@ mod tests {
             (&[][..], &[0][..]),
             (&[1.0, 1.0, 1.0], &[3]),
             (&[1.0, 4.0, 1.0, 3.0], &[1, 2, 4]),
-            // The last one alone exceeds it, and nothing comes behind.
+            // The last one alone exceeds it, and nothing comes after it.
             (&[2.0, 2.0, 9.0], &[2, 3]),
             (&[9.0, 9.0], &[1, 2]),
             (&[0.0, 0.0, 4.0, 0.0, 0.5], &[4, 5]),

@@ -27,7 +27,7 @@ use crate::{Desc, Error, Result, Tensor};
 /// new state: beyond, the state loses the digits that cancel.
 #[derive(Clone, Copy, Debug)]
 pub struct SolverStep {
-    /// Anchor rows ahead of the text, A.
+    /// Anchor rows before the text, A.
     pub anchors: usize,
 }
 
@@ -101,7 +101,7 @@ impl SolverStep {
         shapes.has(MEAN) && self.anchors > 0
     }
 
-    /// What a step asks for, without what there are no inputs for.
+    /// What a step asks for, except what there are no inputs for.
     #[cfg(any(feature = "cpu", feature = "reference"))]
     fn row(&self, shapes: &Shapes, row: StepRow) -> StepRow {
         let omega = if self.guided(shapes) { row.omega } else { 0.0 };

@@ -94,7 +94,7 @@ impl Check {
             }
             (Self::Nmse(limit), Data::F32(got), ReferenceData::F64(want)) => within(nmse(got, want), *limit, "NMSE"),
             (Self::Absolute(limit), Data::F32(got), ReferenceData::F64(want)) => {
-                // Infinite on both sides with the same sign is no difference.
+                // Infinities of the same sign are not a difference.
                 let differences = got.iter().zip(want).filter(|&(&got, &want)| f64::from(got) != want);
                 let differences = differences.map(|(&got, &want)| (f64::from(got) - want).abs());
                 let most = differences.fold(0.0, |most: f64, d| if d.is_nan() { d } else { most.max(d) });
