@@ -18,7 +18,7 @@ impl Device {
     /// Opens what `options.device` names and waits for it; `auto` is a hardware GPU, else the CPU.
     ///
     /// # Errors
-    /// Where there is no such device or it cannot be opened.
+    /// If there is no such device or it cannot be opened.
     #[cfg(not(target_family = "wasm"))]
     pub fn open(options: &GpuOptions) -> Result<Self> {
         crate::gpu::block_on(Self::open_async(options))
@@ -27,7 +27,7 @@ impl Device {
     /// Opens what `options.device` names; `auto` is a hardware GPU, else the CPU.
     ///
     /// # Errors
-    /// Where there is no such device or it cannot be opened.
+    /// If there is no such device or it cannot be opened.
     pub async fn open_async(options: &GpuOptions) -> Result<Self> {
         match options.device {
             DeviceChoice::Cpu => Self::Cpu.on_host(options),
@@ -71,7 +71,7 @@ impl Device {
         Error::NoDevice { wanted: kind.to_owned(), available }
     }
 
-    /// Its name and driver, for people.
+    /// Its name and driver, to be read by people.
     pub fn name(&self) -> String {
         match self {
             Self::Gpu(gpu) => {

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 /// The result of every fallible call of the library.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Everything that can go wrong, each with its place and what was expected there.
+/// Everything that can go wrong; each says where it happened and what was expected.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// No adapter answers to the device that was asked for.
+    /// No adapter matches the device that was asked for.
     #[error("no device `{wanted}`: this machine has {available}")]
     NoDevice {
         /// What was asked for.
@@ -32,7 +32,7 @@ pub enum Error {
     Open {
         /// The adapter's name.
         device: String,
-        /// wgpu's own words.
+        /// What wgpu said.
         #[source]
         source: wgpu::RequestDeviceError,
     },
@@ -46,16 +46,16 @@ pub enum Error {
         /// Its size; 0 where nobody says.
         bytes: u64,
     },
-    /// wgpu reported an error; a defect of drdiff or of the driver.
+    /// wgpu reported an error: a bug in drdiff or in the driver.
     #[error("the GPU refused {what}")]
     Gpu {
         /// What was being done.
         what: String,
-        /// wgpu's own words.
+        /// What wgpu said.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The device went away; every handle on it is dead.
+    /// The device was lost; every handle to it is invalid.
     #[error("the device {device} was lost ({reason}): open it again")]
     DeviceLost {
         /// The device.

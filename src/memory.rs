@@ -39,7 +39,7 @@ fn out_of_memory(what: &str, bytes: u64) -> Error {
 /// `len` zeros. Pages that nothing writes to take no memory.
 ///
 /// # Errors
-/// Where the memory is refused.
+/// If the memory is refused.
 pub fn zeroed<T: bytemuck::Zeroable>(what: &str, len: usize) -> Result<Vec<T>> {
     asking(|| bytemuck::allocation::try_zeroed_vec(len)).map_err(|()| refused::<T>(what, len))
 }
@@ -47,7 +47,7 @@ pub fn zeroed<T: bytemuck::Zeroable>(what: &str, len: usize) -> Result<Vec<T>> {
 /// An empty vector with room for `len`.
 ///
 /// # Errors
-/// Where the memory is refused.
+/// If the memory is refused.
 pub fn empty<T>(what: &str, len: usize) -> Result<Vec<T>> {
     let mut all = Vec::new();
     asking(|| all.try_reserve_exact(len)).map_err(|_| refused::<T>(what, len))?;
@@ -57,7 +57,7 @@ pub fn empty<T>(what: &str, len: usize) -> Result<Vec<T>> {
 /// `value`, `len` times.
 ///
 /// # Errors
-/// Where the memory is refused.
+/// If the memory is refused.
 pub fn filled<T: Copy>(what: &str, len: usize, value: T) -> Result<Vec<T>> {
     let mut all = empty(what, len)?;
     all.resize(len, value);
@@ -67,7 +67,7 @@ pub fn filled<T: Copy>(what: &str, len: usize, value: T) -> Result<Vec<T>> {
 /// A copy of `items`.
 ///
 /// # Errors
-/// Where the memory is refused.
+/// If the memory is refused.
 pub fn copied<T: Copy>(what: &str, items: &[T]) -> Result<Vec<T>> {
     let mut all = empty(what, items.len())?;
     all.extend_from_slice(items);
@@ -77,7 +77,7 @@ pub fn copied<T: Copy>(what: &str, items: &[T]) -> Result<Vec<T>> {
 /// All of `items`.
 ///
 /// # Errors
-/// Where the memory is refused.
+/// If the memory is refused.
 pub fn collected<T>(what: &str, items: impl IntoIterator<Item = T>) -> Result<Vec<T>> {
     let items = items.into_iter();
     let mut all = empty(what, items.size_hint().0)?;
@@ -88,7 +88,7 @@ pub fn collected<T>(what: &str, items: impl IntoIterator<Item = T>) -> Result<Ve
 /// Appends `items`.
 ///
 /// # Errors
-/// Where the memory is refused; what was appended stays.
+/// If the memory is refused; what was appended stays.
 pub fn extend<T>(what: &str, all: &mut Vec<T>, items: impl IntoIterator<Item = T>) -> Result<()> {
     let mut items = items.into_iter();
     let sure = items.size_hint().0;
@@ -112,7 +112,7 @@ fn reserve<T>(what: &str, all: &mut Vec<T>, more: usize) -> Result<()> {
 /// Sees that as many bytes are there at this moment, for code that cannot be told that there are not.
 ///
 /// # Errors
-/// Where the memory is refused.
+/// If the memory is refused.
 pub fn room(what: &str, bytes: u64) -> Result<()> {
     let mut probe = Vec::<u8>::new();
     let granted = usize::try_from(bytes).is_ok_and(|bytes| asking(|| probe.try_reserve_exact(bytes)).is_ok());
@@ -124,7 +124,7 @@ pub fn room(what: &str, bytes: u64) -> Result<()> {
 /// The bytes of a file.
 ///
 /// # Errors
-/// Where it cannot be read or there is no memory for it.
+/// If it cannot be read or there is no memory for it.
 #[cfg(not(target_family = "wasm"))]
 pub fn read(path: &std::path::Path) -> Result<Vec<u8>> {
     asking(|| std::fs::read(path)).map_err(|source| match source.kind() {
@@ -139,7 +139,7 @@ pub fn read(path: &std::path::Path) -> Result<Vec<u8>> {
 /// What `write` writes.
 ///
 /// # Errors
-/// Where `write` fails, which it must not but for the memory.
+/// If `write` fails, which only lack of memory may cause.
 pub fn written(what: &str, write: impl FnOnce(&mut dyn io::Write) -> io::Result<()>) -> Result<Vec<u8>> {
     let mut buffer = Buffer::default();
     write(&mut buffer).map_err(|_| out_of_memory(what, buffer.0.len() as u64))?;

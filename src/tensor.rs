@@ -41,7 +41,7 @@ impl Desc {
         Self { dtype: DType::U32, shape: shape.into() }
     }
 
-    /// Number of elements; the largest number there is where that is too small.
+    /// Number of elements; `usize::MAX` if it does not fit.
     pub fn len(&self) -> usize {
         self.shape.iter().fold(1, |len: usize, &size| len.saturating_mul(size))
     }
@@ -111,7 +111,7 @@ impl Tensor {
     /// An f32 tensor.
     ///
     /// # Errors
-    /// Where `data` has not as many elements as `shape` says.
+    /// If `data` does not have as many elements as `shape` says.
     pub fn f32(shape: impl Into<Vec<usize>>, data: Vec<f32>) -> Result<Self> {
         Self::new(Desc::f32(shape), Data::F32(data))
     }
@@ -119,7 +119,7 @@ impl Tensor {
     /// A u32 tensor.
     ///
     /// # Errors
-    /// Where `data` has not as many elements as `shape` says.
+    /// If `data` does not have as many elements as `shape` says.
     pub fn u32(shape: impl Into<Vec<usize>>, data: Vec<u32>) -> Result<Self> {
         Self::new(Desc::u32(shape), Data::U32(data))
     }
@@ -127,7 +127,7 @@ impl Tensor {
     /// A tensor of zeros.
     ///
     /// # Errors
-    /// Where the memory is refused.
+    /// If the memory is refused.
     pub fn zeros(desc: Desc) -> Result<Self> {
         let words = memory::zeroed("a tensor", desc.len())?;
         Ok(Self::from_words(desc, words))
@@ -136,7 +136,7 @@ impl Tensor {
     /// A copy; unlike `clone`, it may be refused.
     ///
     /// # Errors
-    /// Where the memory is refused.
+    /// If the memory is refused.
     pub fn try_clone(&self) -> Result<Self> {
         Ok(Self::from_words(self.desc.clone(), memory::copied("a tensor", self.words())?))
     }

@@ -105,7 +105,7 @@ fn a_seed_repeats_every_bit() {
     assert_relative_eq!(nats, first.bound.diffusion, max_relative = 1e-12);
 }
 
-/// Over seeds, so that the error that is told can be held against the one that is made.
+/// Over several seeds, so that the reported error can be compared with the actual one.
 #[test]
 fn more_draws_leave_a_smaller_error() {
     let model = Model::load(tiny(), &Device::Cpu).unwrap();

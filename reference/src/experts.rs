@@ -40,7 +40,7 @@ pub struct Choice {
 /// Chooses the `k` experts with the largest `logit - cost_bias`, the lower index where these tie.
 ///
 /// The subtraction and the comparison are in f32, since a kernel is handed f32 logits and must choose the same
-/// experts exactly: `logits` and `cost_bias` (both `[E]`) are expected to hold f32 values; NaN is the least. The
+/// experts exactly: `logits` and `cost_bias` (both `[E]`) are expected to hold f32 values; NaN counts as lowest. The
 /// bias takes part in the choice only; gates and their order come from the unshifted logits.
 pub fn top_k(logits: &[f64], cost_bias: Option<&[f64]>, k: usize) -> Choice {
     assert!(k >= 1 && k <= logits.len(), "top_k: k is not in 1..=E");
@@ -75,7 +75,7 @@ pub fn top_k(logits: &[f64], cost_bias: Option<&[f64]>, k: usize) -> Choice {
     }
 }
 
-/// SwiGLU experts of different widths, stored one after the other: expert `e` owns the `widths[e]` hidden units that
+/// SwiGLU experts of different widths, stored one after another: expert `e` owns the `widths[e]` hidden units that
 /// start at the sum of the widths before it.
 #[derive(Clone, Copy, Debug)]
 pub struct ExpertWeights<'a> {

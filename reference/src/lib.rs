@@ -42,7 +42,7 @@ fn add_scaled(sum: &mut [f64], weight: f64, vector: &[f64]) {
     }
 }
 
-/// Where the largest value stands; the lower index where values tie.
+/// The index of the largest value; the lower one on a tie.
 fn arg_max(values: &[f64]) -> usize {
     assert!(!values.is_empty(), "arg_max: nothing to choose from");
     let mut best = 0;

@@ -53,7 +53,7 @@ pub fn rms_norm_modulated(x: &[f64], shift: &[f64], scale: &[f64], eps: f64, row
 }
 
 /// Layer norm without learned weights (mean taken off, divided by the root of the population variance plus `eps`),
-/// then the same modulation as [`rms_norm_modulated`]. The row is shifted by its first value first, so that neither a
+/// then the same modulation as [`rms_norm_modulated`]. The row is first shifted by its first value, so that neither a
 /// large mean nor a constant row leaves rounding behind.
 ///
 /// `x` `[rows, dim]`; `shift` and `scale` `[dim]`, shared by all rows; gives `[rows, dim]`.

@@ -1,6 +1,6 @@
 // attention, dense: every query of a sequence over every key of it.
 //
-// Bindings: params, q, k, v, lengths, out, lse. Grid: one workgroup a tile of 32 queries of one head, flat, tiles
+// Bindings: params, q, k, v, lengths, out, lse. Grid: one workgroup per tile of 32 queries of one head, flat, tiles
 // fastest, then heads, then sequences. Tiling: lib/attention_tiles.wgsl.
 #import lib/attention_tiles.wgsl
 #import lib/attention_lse.wgsl

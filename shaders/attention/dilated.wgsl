@@ -1,9 +1,10 @@
 // attention, dilated: the pairs at distance r m, 1 <= m <= k, of one dilation (r, k) where neither is global and which
-// neither the window nor an earlier dilation holds. It goes on from the out and state of the kernels before it.
+// neither the window nor an earlier dilation holds. It continues from the out and state of the kernels before it.
 //
-// Bindings: params, q, k, v, lengths, out, lse, globals, state. Grid: one workgroup a tile of 32 queries of one residue class
-// i = residue + r u, flat, tiles of u fastest, then residues, heads, sequences. Within a class the dilation is a window:
-// the keys of u .. u + 32 are u - k .. u + 32 + k, so tiles are dense. Tiling: lib/attention_tiles.wgsl.
+// Bindings: params, q, k, v, lengths, out, lse, globals, state. Grid: one workgroup per tile of 32 queries of one
+// residue class i = residue + r u, flat, tiles of u fastest, then residues, heads, sequences. Within a class the
+// dilation is a window: the keys of u .. u + 32 are u - k .. u + 32 + k, so tiles are dense. Tiling:
+// lib/attention_tiles.wgsl.
 #import lib/attention_tiles.wgsl
 #import lib/attention_globals.wgsl
 #import lib/attention_lse.wgsl

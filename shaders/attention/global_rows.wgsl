@@ -2,8 +2,9 @@
 // into ranges whose partial results go to scratch: out [splits, B, G, H, Dh], normalised, and state [splits, B, G, H, 2],
 // the maximum of the scores and the sum of exp(score - maximum). The kernel merge puts them together.
 //
-// Bindings: params, q, k, v, lengths, out, state, globals. Grid: one workgroup a tile of 32 entries of the list of globals
-// for one head and range, flat, tiles fastest, then ranges, heads, sequences. Tiling: lib/attention_tiles.wgsl.
+// Bindings: params, q, k, v, lengths, out, state, globals. Grid: one workgroup per tile of 32 entries of the list of
+// globals for one head and range, flat, tiles fastest, then ranges, heads, sequences. Tiling:
+// lib/attention_tiles.wgsl.
 #import lib/attention_tiles.wgsl
 #import lib/attention_globals.wgsl
 

@@ -1,9 +1,9 @@
 // attention, local: the pairs with |i - j| <= w where neither is global. It runs first: it starts out, lse and
 // state, and clears padding. Rows that are global are left to global_rows.
 //
-// Bindings: params, q, k, v, lengths, out, lse, globals, state. Grid: one workgroup a tile of 32 queries of one head, flat,
-// tiles fastest, then heads, then sequences. Tiling: lib/attention_tiles.wgsl; the keys of queries i..i + 32 are
-// i - w .. i + 32 + w.
+// Bindings: params, q, k, v, lengths, out, lse, globals, state. Grid: one workgroup per tile of 32 queries of one
+// head, flat, tiles fastest, then heads, then sequences. Tiling: lib/attention_tiles.wgsl; the keys of queries i..i +
+// 32 are i - w .. i + 32 + w.
 #import lib/attention_tiles.wgsl
 #import lib/attention_globals.wgsl
 #import lib/attention_lse.wgsl

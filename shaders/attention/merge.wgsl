@@ -1,8 +1,8 @@
-// attention, merge: puts the partial results of global_rows together, each weighed by its sum at the common maximum, and
+// attention, merge: combines the partial results of global_rows, each weighted by its sum at the common maximum, and
 // writes the global rows of out and lse.
 //
 // Bindings: params, partial_out [splits, B, G, H, Dh], partial_state [splits, B, G, H, 2], globals, lengths, out, lse.
-// Grid: one thread an element of [B, G, H, Dh], 128 a workgroup, flat.
+// Grid: one thread per element of [B, G, H, Dh], 128 a workgroup, flat.
 #import lib/attention.wgsl
 
 @group(0) @binding(1) var<storage, read> partial_out: array<f32>;

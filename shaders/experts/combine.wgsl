@@ -1,7 +1,7 @@
 // out = residual + scale * (sum over a token's choices of gate * expert output), most probable first.
 //
 // A gate of 0 (an expert of width 0) has no output to read; compared as bits, so that a gate of NaN comes through.
-// Bindings: params, y, gates, residual, scale, out. Grid: one thread an element, 256 a workgroup, flat.
+// Bindings: params, y, gates, residual, scale, out. Grid: one thread per element, 256 a workgroup, flat.
 #import lib/experts.wgsl
 #import lib/grid.wgsl
 

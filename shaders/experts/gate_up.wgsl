@@ -4,7 +4,7 @@
 // 16 through workgroup memory; each of its 16 x ROWS/4 threads keeps 2 x 4 x 4 sums. Workgroup memory holds vectors
 // of 4 rows (or units) at one place of dim, so a thread reads three vectors for 32 multiply-adds.
 // Bindings: params, x, gate, up, entries, tiles, hidden.
-// Grid: indirect, tiles in x, 64 units in y; workgroups beyond their expert's width leave at once.
+// Grid: indirect, tiles in x, 64 units in y; workgroups beyond their expert's width return at once.
 #import lib/experts.wgsl
 #import lib/activation.wgsl
 

@@ -1,9 +1,10 @@
 // router: logits[n, e] = x[n] . weight[e] + bias[e] + difficulty[n] * difficulty_weight[e], for few experts e.
 //
 // Tiling: a workgroup computes 32 tokens x 8 experts, dim in slices of 32 through workgroup memory; each of its 64
-// threads keeps the sums of 4 tokens for one expert. x is memory's larger share and is read once for every 8 experts.
+// threads keeps the sums of 4 tokens for one expert. x is most of the memory traffic and is read once for every 8
+// experts.
 // Bindings: params, x, weight, bias, difficulty, difficulty_weight, logits.
-// Grid: one workgroup a tile, flat, experts fastest.
+// Grid: one workgroup per tile, flat, experts fastest.
 #import lib/grid.wgsl
 
 struct Params {

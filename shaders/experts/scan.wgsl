@@ -15,12 +15,12 @@
 
 const THREADS: u32 = MAX_EXPERTS;
 
-// Running sums of up to three numbers a thread.
+// Running sums of up to three numbers per thread.
 var<workgroup> sums: array<vec3<u32>, THREADS>;
-// Place of each expert's first entry; the one behind the last expert holds the number of entries.
+// Place of each expert's first entry; the one after the last expert is the number of entries.
 var<workgroup> starts: array<u32, MAX_EXPERTS + 1u>;
 
-// Sums of `value` over the threads up to and with this one.
+// Sums of `value` over the threads up to and including this one.
 fn inclusive_sum(thread: u32, value: vec3<u32>) {
     sums[thread] = value;
     workgroupBarrier();

@@ -1,9 +1,9 @@
 // Lists the entries by expert, and by token within an expert.
 //
 // A token chooses an expert at most once, so an entry's place in its block is the number of earlier tokens of the
-// block that chose the same expert: bits of a mask of the block's tokens, one mask an expert.
+// block that chose the same expert: bits of a mask of the block's tokens, one mask per expert.
 // Bindings: params, indices, offsets [experts, blocks], entries.
-// Grid: one thread a token, one workgroup a block of tokens, flat.
+// Grid: one thread per token, one workgroup per block of tokens, flat.
 #import lib/experts.wgsl
 #import lib/grid.wgsl
 
@@ -11,7 +11,7 @@
 @group(0) @binding(2) var<storage, read> offsets: array<u32>;
 @group(0) @binding(3) var<storage, read_write> entries: array<u32>;
 
-// Two words an expert: tokens 0 to 31 and 32 to 63 of the block.
+// Two words per expert: tokens 0 to 31 and 32 to 63 of the block.
 var<workgroup> masks: array<atomic<u32>, 2u * MAX_EXPERTS>;
 
 @compute @workgroup_size(BLOCK)

@@ -2,10 +2,10 @@
 //
 // The choice goes by logit - cost_bias, the listing and the gates by the logit alone; the lower index first where
 // values tie. Values are compared as integers of the same order, which no handling of NaN or subnormals can upset:
-// k scans over the experts, each for the best that comes after the last one taken. WGSL lets the subtraction flush
+// k scans over the experts, each for the best after the one taken last. WGSL lets the subtraction flush
 // subnormals, so differences below 2^-126 may tie. Experts of width 0 get the gate 0.
 // Bindings: params, router_logits, cost_bias, indices, gates, histogram [experts, blocks].
-// Grid: one thread a token, one workgroup a block of tokens, flat.
+// Grid: one thread per token, one workgroup per block of tokens, flat.
 #import lib/experts.wgsl
 #import lib/grid.wgsl
 

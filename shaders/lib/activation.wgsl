@@ -1,4 +1,4 @@
-// Activations by number, as `Activation` in src/ops/linear.rs counts them.
+// Activations by number, as `Activation` in src/ops/linear/mod.rs counts them.
 fn silu(x: f32) -> f32 {
     return x / (1.0 + exp(-x));
 }

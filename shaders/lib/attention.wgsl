@@ -18,7 +18,7 @@ struct Params {
     // This dispatch's dilation: distances r m, 1 <= m <= reach.
     dilation: u32,
     reach: u32,
-    // Dilations ahead of this one.
+    // Dilations before this one.
     earlier: u32,
     // Key ranges of the global rows, and the keys in each (whole tiles).
     splits: u32,

@@ -7,7 +7,7 @@
 //   finish         keeps a row's maximum and sum, each row once
 //   query_position position of a row of the query tile, or NONE
 //   key_position   position of a column of a key tile, or NONE
-//   prepare_tile   fills workgroup tables for `owns` (the caller puts a barrier behind it)
+//   prepare_tile   fills workgroup tables for `owns` (the caller puts a barrier after it)
 //   owns           whether the pair (row, column) of this key tile belongs to this kernel
 //   output_row     row of out and lse for a row of the query tile
 //

@@ -20,7 +20,8 @@ fn key_slot(key: u32, quad: u32) -> u32 {
     return (key % 4u * 8u + key / 4u) * PITCH + quad;
 }
 
-// Adds the products of one chunk, the four lanes apart: element 4 i + j is row place.y + 16 i, key 4 place.x + j.
+// Adds the products of one chunk, the four lanes kept separate: element 4 i + j is row place.y + 16 i, key 4 place.x
+// + j.
 fn add_products(products: ptr<function, array<vec4<f32>, 8>>, place: vec2<u32>) {
     for (var k = 0u; k < DEPTH / 4u; k += 1u) {
         let a = row_tile[place.y * PITCH + k];
@@ -45,7 +46,7 @@ fn lanes(v: vec4<f32>) -> f32 {
     return (v.x + v.y) + (v.z + v.w);
 }
 
-// The scores of four neighbouring keys from `key`; those at `end` and beyond count for nothing.
+// The scores of four neighbouring keys from `key`; those from `end` on do not count.
 fn four_scores(a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32>, key: u32, end: u32) -> vec4<f32> {
     let scores = vec4(lanes(a), lanes(b), lanes(c), lanes(d));
     return select(vec4(LOWEST), scores, vec4(key) + vec4(0u, 1u, 2u, 3u) < vec4(end));

@@ -1,6 +1,6 @@
 // embedding: the rows of a table that ids name; zeros for an id the table does not have.
 //
-// Tiling: one thread an element.
+// Tiling: one thread per element.
 // Bindings: params, table [vocab, dim], ids [rows], y [rows, dim]. Grid: flat over the elements of y.
 #import lib/grid.wgsl
 

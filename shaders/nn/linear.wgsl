@@ -2,7 +2,7 @@
 //
 // Tiling: a workgroup computes a 64 x 64 tile of y, K in slices of 16 through workgroup memory; each of its
 // 16 x 16 threads keeps 4 x 4 sums, rows and columns 16 apart so that reads of workgroup memory do not collide.
-// Bindings: params, x, weight, bias, residual, gate, y. Grid: one workgroup a tile, flat, columns fastest.
+// Bindings: params, x, weight, bias, residual, gate, y. Grid: one workgroup per tile, flat, columns fastest.
 #import lib/linear.wgsl
 
 const TILE: u32 = 64u;

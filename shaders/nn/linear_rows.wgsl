@@ -1,4 +1,4 @@
-// linear for few rows (a time embedding, its modulation), where a 64 x 64 tile would stand mostly empty.
+// linear for few rows (a time embedding, its modulation), where a 64 x 64 tile would be mostly empty.
 //
 // Tiling: a workgroup computes 8 columns of one row; 8 threads share a column's K and add up in workgroup memory.
 // Bindings: as nn/linear. Grid: one workgroup for each row and 8 columns, flat, columns fastest.

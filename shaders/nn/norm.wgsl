@@ -1,17 +1,17 @@
-// norm: each row divided by the root of its mean square (RMS) or, less its mean, by its standard deviation (layer),
-// then y (1 + scale) + shift (adaLN, Peebles and Xie 2023). Layer norm takes the row's first value off all others before
-// it adds them up: beside a large mean they would lose the digits that their differences need.
+// norm: each row divided by the root of its mean square (RMS) or, after subtracting its mean, by its standard
+// deviation (layer), then y (1 + scale) + shift (adaLN, Peebles and Xie 2023). Layer norm takes the row's first value
+// off all others before it adds them up: beside a large mean they would lose the digits that their differences need.
 //
 // Tiling: a workgroup makes one row; its threads add up every THREADS-th element, then among themselves.
 // Bindings: params, x [rows, dim], modulation (dim values at each offset) or nothing, y [rows, dim].
-// Grid: one workgroup a row, flat.
+// Grid: one workgroup per row, flat.
 #import lib/grid.wgsl
 #import lib/row_sum
 
 struct Params {
     rows: u32,
     dim: u32,
-    // 0 RMS, 1 layer, as `NormKind` in src/ops/norm.rs counts them.
+    // 0 RMS, 1 layer, as `NormKind` in src/ops/norm/mod.rs counts them.
     kind: u32,
     eps: f32,
     modulation: u32,

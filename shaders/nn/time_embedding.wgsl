@@ -1,6 +1,6 @@
 // time_embedding: cosines, then sines, of gamma times each frequency.
 //
-// Tiling: one thread a frequency.
+// Tiling: one thread per frequency.
 // Bindings: params, step (gamma first), frequencies [half], features [2 half]. Grid: flat over the frequencies.
 #import lib/grid.wgsl
 #import lib/trig.wgsl

@@ -1,6 +1,6 @@
 // bayes_query: (alpha / sigma^2) (z - (1 - alpha) m), whose products with the embeddings are the exact Bayes term.
 //
-// Tiling: one thread an element. Bindings: params, step, z [rows, De], absorb [De], query. Grid: flat.
+// Tiling: one thread per element. Bindings: params, step, z [rows, De], absorb [De], query. Grid: flat.
 #import lib/grid.wgsl
 #import lib/step.wgsl
 

@@ -5,7 +5,7 @@
 // Evaluations come in rising order, so the minimum with an earlier one tells that this one is not the first.
 // Tiling: a workgroup looks at one row, its 64 threads at every 64th element.
 // Bindings: params, step, x0 and z [batch, rows, embed_dim], lse and entropy [batch, rows], h [batch, rows, dim],
-// lengths [batch] (rows of each sequence; padding is not looked at), report [2]. Grid: one workgroup a row, flat.
+// lengths [batch] (rows of each sequence; padding is not looked at), report [2]. Grid: one workgroup per row, flat.
 #import lib/grid.wgsl
 #import lib/step.wgsl
 

@@ -5,7 +5,7 @@
 //   clean row:  z stays the embedding it was set to;  history = x0
 //   anchor row: z = prediction at a refresh, else z;  history = x0
 //
-// Tiling: one thread an element. Text rows and anchor rows are separate dispatches (params.anchor_rows), because text
+// Tiling: one thread per element. Text rows and anchor rows are separate dispatches (params.anchor_rows), because text
 // reads the anchor states of before the refresh. The coefficients serve DPM-Solver++ 1 and 2M, and ancestral steps.
 // Bindings: params, step, z, x0, history, info [B, R] = flag + 4 segment, absorb, prediction, mean [B, A, De], seeds.
 #import lib/grid.wgsl

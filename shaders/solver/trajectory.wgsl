@@ -2,7 +2,7 @@
 //
 //   trajectory[s + 1] = c_x trajectory[s] + c_x0 x0[s] + c_prev x0[s - 1];  with `start`, trajectory[0] = x.
 //
-// Tiling: one thread an element; one dispatch a step. Bindings: params, x, x0, trajectory. Grid: flat.
+// Tiling: one thread per element; one dispatch per step. Bindings: params, x, x0, trajectory. Grid: flat.
 #import lib/grid.wgsl
 
 struct Params {

@@ -4,7 +4,7 @@
 // Tiling: a workgroup takes 32 rows, a part of the vocabulary (a split) and VALUE_DIM columns of x0. For each 32
 // tokens it makes the scores (lib/scores), rescales what it has to the new maximum (online softmax, Milakov and
 // Gimelshein 2018) and adds p embed, 32 columns of embed at a time. Besides the maximum a row keeps
-//   tail = sum of e^(l - max) over all tokens but the arg-max, so that a sure row loses nothing against its 1;
+//   tail = sum of e^(l - max) over all tokens but the arg-max, so that a confident row loses no digits beside the 1;
 //   t    = sum of e^(l - max) (l - max);   entropy = log1p(tail) - t / (1 + tail), both terms positive.
 // Bindings: params, h [rows, dim], unembed [vocab, dim], embed [vocab, embed_dim], skip [rows, embed_dim] or nothing,
 // x0 [splits, rows, embed_dim], first and second [splits, rows] (lse and entropy of a single split, else max and

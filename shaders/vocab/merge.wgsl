@@ -3,7 +3,7 @@
 // Tiling: a workgroup makes one row; its threads share the splits, then the columns.
 // Bindings: params, partial_x0 [splits, rows, embed_dim], partial_best [splits, rows], partial_sums
 // [splits, rows, 2] (tail, t), partial_token [splits, rows], x0 [rows, embed_dim], lse, entropy, token [rows].
-// Grid: one workgroup a row, flat. At most MAX_SPLITS splits.
+// Grid: one workgroup per row, flat. At most MAX_SPLITS splits.
 #import lib/grid.wgsl
 #import lib/log.wgsl
 
@@ -39,7 +39,7 @@ fn main(
     if row >= params.rows {
         return;
     }
-    // Tokens grow from split to split: the first of equals has the lowest.
+    // Token ids rise from split to split, so the first of several equal ones is the lowest.
     var winner = 0u;
     var best = partial_best[row];
     for (var s = 1u; s < params.splits; s += 1u) {

@@ -5,11 +5,11 @@ use std::ops::Range;
 use crate::model::Vocabulary;
 use crate::{Error, Result, memory};
 
-/// Documents one behind the other, each with an end of text behind it.
+/// Documents one after another, each followed by an end of text.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Corpus {
     tokens: Vec<u32>,
-    /// Of each token.
+    /// Bytes of each token.
     bytes: Vec<usize>,
     documents: usize,
 }
@@ -18,7 +18,7 @@ impl Corpus {
     /// Reads a UTF-8 file, each line that is not empty a document; a byte-order mark in front is no text.
     ///
     /// # Errors
-    /// Where it cannot be read, is not UTF-8, or has no text in it.
+    /// If it cannot be read, is not UTF-8, or has no text in it.
     #[cfg(not(target_family = "wasm"))]
     pub fn read(path: &std::path::Path, vocabulary: &Vocabulary) -> Result<Self> {
         let corpus = Self::new(&crate::files::read_text(path)?, vocabulary)?;
@@ -28,10 +28,10 @@ impl Corpus {
         }
     }
 
-    /// Each line of a text that is not empty as a document.
+    /// Takes each non-empty line of a text as a document.
     ///
     /// # Errors
-    /// Where the tokenizer cannot take a line, or there is none.
+    /// If the tokenizer cannot take a line, or there is none.
     pub fn new(text: &str, vocabulary: &Vocabulary) -> Result<Self> {
         let mut corpus = Self { tokens: Vec::new(), bytes: Vec::new(), documents: 0 };
         for line in text.lines().filter(|line| !line.is_empty()) {
@@ -47,7 +47,7 @@ impl Corpus {
     /// for an end: for models without a tokenizer.
     ///
     /// # Errors
-    /// Where a document has another number of bytes than of tokens, or the memory is refused.
+    /// If a document has another number of bytes than of tokens, or the memory is refused.
     pub fn from_tokens(documents: &[(&[u32], &[usize])]) -> Result<Self> {
         let mut corpus = Self { tokens: Vec::new(), bytes: Vec::new(), documents: documents.len() };
         for (index, &(tokens, bytes)) in documents.iter().enumerate() {
@@ -67,7 +67,7 @@ impl Corpus {
         &self.tokens
     }
 
-    /// Bytes of the tokens in `range`, one for each end of text; tokens outside of the text have none.
+    /// Bytes of the tokens in `range`, one for each end of text; tokens outside the text have none.
     pub fn bytes(&self, range: Range<usize>) -> usize {
         let end = range.end.min(self.bytes.len());
         self.bytes[range.start.min(end)..end].iter().sum()
@@ -78,11 +78,11 @@ impl Corpus {
         self.documents
     }
 
-    /// Consecutive windows of `length` tokens, the last shorter where the text ends, unless that leaves one token alone.
-    /// With `count`, that many of them at most, spread evenly over the text.
+    /// Consecutive windows of `length` tokens, the last one shorter at the end of the text, and left out if it would
+    /// be a single token. With `count`, that many of them at most, spread evenly over the text.
     ///
     /// # Errors
-    /// Where the length is below 2, the count is 0, or the text has fewer than 2 tokens.
+    /// If the length is below 2, the count is 0, or the text has fewer than 2 tokens.
     pub fn windows(&self, length: usize, count: Option<usize>) -> Result<Vec<Range<usize>>> {
         let len = self.tokens.len();
         if length < 2 {

@@ -1,4 +1,4 @@
-//! How often a model fills a gap in a text with the very token that stood there.
+//! How often a model fills a gap in a text with the token that was there.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -21,9 +21,9 @@ const BATCH: usize = 4;
 pub struct InfillOptions {
     /// Tokens of a window.
     pub length: usize,
-    /// Windows that the text is taken for, spread evenly; `None` is all. As in [`super::LikelihoodOptions`].
+    /// Windows to take from the text, spread evenly; `None` is all. As in [`super::LikelihoodOptions`].
     pub windows: Option<usize>,
-    /// How many of these are filled in, from the first on.
+    /// How many of these are filled in, starting with the first.
     pub filled: usize,
     /// Share of the tokens to hide, between 0 and 1, in random spans of 1 to 8 tokens.
     pub share: f64,
@@ -47,7 +47,7 @@ pub struct Infill {
     pub hidden: usize,
     /// Of these, filled in as they were.
     pub hits: usize,
-    /// Of these, the commonest token of the whole text: hits of who always guesses that.
+    /// Of these, the commonest token of the whole text: the hits of always guessing it.
     pub commonest: usize,
 }
 
@@ -73,7 +73,7 @@ impl Model {
     /// windows.
     ///
     /// # Errors
-    /// Where settings are outside what is accepted, the text is not of this model's vocabulary, a window does not fit the
+    /// If settings are outside what is accepted, the text is not of this model's vocabulary, a window does not fit the
     /// device, a prediction was not finite ([`Error::NotFinite`]), `progress` asked to stop, or the device failed.
     pub fn infill(
         &self,
@@ -119,7 +119,7 @@ impl Model {
     }
 }
 
-/// The most frequent token, the lower of equals.
+/// The most frequent token; the lower id if several are equally frequent.
 fn commonest(tokens: &[u32]) -> Option<u32> {
     let mut counts = BTreeMap::<u32, usize>::new();
     tokens.iter().for_each(|&token| *counts.entry(token).or_default() += 1);

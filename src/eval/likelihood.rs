@@ -11,9 +11,10 @@
 //!   which is Bayes' rule under equal odds, exact as all embeddings have one norm.
 //!
 //! The integral is estimated at times that are even along the schedule: one in each of as many parts as there are draws,
-//! and moved a little within its part from batch to batch, so that all batches together are as even as can be. A prediction may be any function of z
-//! and gamma: the second evaluation takes the first one's prediction and entropy of the same z, as a sampler's step takes
-//! those of the step before, and anchor states are zero, as they are ahead of a sampler's first refresh.
+//! and shifted a little within its part from batch to batch, so that all batches together are as even as possible. A
+//! prediction may be any function of z and gamma: the second evaluation takes the first one's prediction and entropy
+//! of the same z, as a sampler's step takes those of the step before, and anchor states are zero, as they are ahead
+//! of a sampler's first refresh.
 
 use std::collections::BTreeMap;
 use std::ops::{ControlFlow, Range};
@@ -37,9 +38,9 @@ pub struct LikelihoodOptions {
     pub windows: Option<usize>,
     /// Noise levels at which each window is scored.
     pub draws: usize,
-    /// Windows of one evaluation. They share their noise levels, so that few large batches leave a larger error.
+    /// Windows of one evaluation. They share their noise levels, so a few large batches give a larger error.
     pub batch: usize,
-    /// Share of the dearest choice's expert FLOPs, in (0, 1]; `None` is what the model was trained for.
+    /// Share of the most expensive choice's expert FLOPs, in (0, 1]; `None` is what the model was trained for.
     pub budget: Option<f64>,
     /// Seed of the noise.
     pub seed: u64,
@@ -51,7 +52,7 @@ impl Default for LikelihoodOptions {
     }
 }
 
-/// A bound in nats a token.
+/// A bound in nats per token.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Estimate {
     /// The whole bound.
@@ -75,7 +76,7 @@ pub struct GammaBin {
     pub squared_error: f64,
     /// Mean `|e - x0|^2` of predictions with nothing to condition on.
     pub unconditioned: f64,
-    /// What it adds to the bound of predictions conditioned on themselves, in nats a token.
+    /// What it adds to the bound of predictions conditioned on themselves, in nats per token.
     pub nats: f64,
 }
 
@@ -86,9 +87,9 @@ pub struct Likelihood {
     pub bound: Estimate,
     /// With nothing to condition on.
     pub unconditioned: Estimate,
-    /// The prior's part of both bounds, in nats a token.
+    /// The prior's part of both bounds, in nats per token.
     pub prior: f64,
-    /// The reconstruction's part of both bounds, in nats a token.
+    /// The reconstruction's part of both bounds, in nats per token.
     pub reconstruction: f64,
     /// Windows scored.
     pub windows: usize,
@@ -96,24 +97,24 @@ pub struct Likelihood {
     pub tokens: usize,
     /// Bytes of these tokens, one for each end of text.
     pub bytes: usize,
-    /// FLOPs of the chosen experts as a share of the dearest choice, mean over text positions and layers.
+    /// FLOPs of the chosen experts as a share of the most expensive choice, mean over text positions and layers.
     pub expert_share: f64,
     /// Squared error by gamma, ascending.
     pub bins: Vec<GammaBin>,
 }
 
 impl Likelihood {
-    /// `nats` a token in bits a byte of the same text.
+    /// `nats` per token as bits per byte of the same text.
     pub fn bits_per_byte(&self, nats: f64) -> f64 {
         nats * self.tokens as f64 / self.bytes as f64 / std::f64::consts::LN_2
     }
 }
 
 impl Model {
-    /// Estimates the bound. `progress` hears of evaluations done and evaluations in all, and may stop.
+    /// Estimates the bound. `progress` is told how many evaluations are done and how many there are, and may stop.
     ///
     /// # Errors
-    /// Where settings are outside what is accepted, the text is not of this model's vocabulary, a window does not fit the
+    /// If settings are outside what is accepted, the text is not of this model's vocabulary, a window does not fit the
     /// device, a prediction was not finite ([`Error::NotFinite`]), `progress` asked to stop, or the device failed.
     pub fn likelihood(
         &self,

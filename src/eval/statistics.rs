@@ -6,17 +6,18 @@ use crate::{Result, memory};
 
 /// Most bytes that the counts take for each token, in small nodes that cannot be refused one by one.
 const COUNTED: u64 = 32;
-/// Tokens of a slice, where one text is held against itself.
+/// Tokens per slice when a text is compared with itself.
 const SLICE: usize = 512;
 
-/// What token counts say of one or several texts.
+/// What token counts say about one or more texts.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Statistics {
     /// How many texts.
     pub texts: usize,
     /// Tokens of all texts.
     pub tokens: usize,
-    /// Entropy of the tokens' frequencies in nats (plug-in: too small on short texts, so compare equal numbers of tokens).
+    /// Entropy of the tokens' frequencies in nats (plug-in estimate: too small for short texts, so compare equal
+    /// numbers of tokens).
     pub entropy: f64,
     /// Distinct n-grams over n-grams, n from 1 to 4, in all texts together; an n-gram lies within one text (Li et al.
     /// 2016). `None` where no text is that long. Falls with length too.
@@ -25,7 +26,7 @@ pub struct Statistics {
     /// that text.
     pub repetition: Option<f64>,
     /// Mean cosine between the token counts of two texts, over all pairs; for one text, between its slices of 512
-    /// tokens. `None` where there are not two.
+    /// tokens. `None` if there are fewer than two.
     pub self_similarity: Option<f64>,
 }
 
@@ -33,7 +34,7 @@ impl Statistics {
     /// Counts.
     ///
     /// # Errors
-    /// Where the memory is refused.
+    /// If the memory is refused.
     pub fn of(texts: &[&[u32]]) -> Result<Self> {
         let tokens = texts.iter().map(|text| text.len()).sum();
         memory::room("the counts of tokens", COUNTED * tokens as u64)?;

@@ -15,7 +15,7 @@ use crate::{Error, Result, Tensor, memory};
 /// The text of a UTF-8 file, without the byte-order mark that some editors put in front.
 ///
 /// # Errors
-/// Where it cannot be read or is not UTF-8.
+/// If it cannot be read or is not UTF-8.
 pub fn read_text(path: &Path) -> Result<String> {
     let text = String::from_utf8(memory::read(path)?);
     let mut text = text.map_err(|source| not_utf8(path, source.as_bytes(), source.utf8_error()))?;
@@ -28,7 +28,7 @@ pub fn read_text(path: &Path) -> Result<String> {
 /// Reads a file of a model, which is a regular one: a pipe without a writer would be waited for without end.
 ///
 /// # Errors
-/// Where it cannot be read, or is something else.
+/// If it cannot be read, or is something else.
 pub(crate) fn read_model_file(path: &Path) -> Result<Vec<u8>> {
     let metadata =
         std::fs::metadata(path).map_err(|source| Error::File { path: path.to_owned(), doing: "read", source })?;
@@ -42,7 +42,7 @@ pub(crate) fn read_model_file(path: &Path) -> Result<Vec<u8>> {
 /// Writes a file beside its place and moves it there.
 ///
 /// # Errors
-/// Where the file cannot be written; nothing is left behind then.
+/// If the file cannot be written; nothing is left behind then.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     write_with(path, |file| file.write_all(bytes))
 }
@@ -50,7 +50,7 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
 /// Like [`write_whole`], with what `write` writes.
 ///
 /// # Errors
-/// Where the file cannot be written or `write` fails; nothing is left behind then.
+/// If the file cannot be written or `write` fails; nothing is left behind then.
 pub fn write_with(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
     let failed = |source| Error::File { path: path.to_owned(), doing: "write", source };
     let write = |to: &Path| {
@@ -58,7 +58,7 @@ pub fn write_with(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<
         write(&mut file)?;
         file.flush()
     };
-    // Through a link to its target; a device or a pipe is written to, never replaced.
+    // A link is followed to its target; a device or a pipe is written to, never replaced.
     let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     match std::fs::metadata(&target) {
         Ok(metadata) if metadata.is_dir() => return Err(failed(io::ErrorKind::IsADirectory.into())),
@@ -71,7 +71,7 @@ pub fn write_with(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<
     let partial = target.with_file_name(format!(".drdiff-{}-{number}.partial", std::process::id()));
     let written = write(&partial).and_then(|()| std::fs::rename(&partial, &target));
     written.map_err(|source| {
-        // The cause is the first failure; that the remains cannot be removed adds nothing.
+        // The first failure is the cause; failing to remove the remains adds nothing.
         let _ = std::fs::remove_file(&partial);
         failed(source)
     })
@@ -80,7 +80,7 @@ pub fn write_with(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<
 /// Reads a safetensors file.
 ///
 /// # Errors
-/// Where it cannot be read, and as [`tensors`].
+/// If it cannot be read, and as [`tensors`].
 pub fn read_tensors(path: &Path) -> Result<Vec<(String, Tensor)>> {
     tensors(path, &memory::read(path)?)
 }
@@ -96,7 +96,7 @@ struct Info<'a> {
 /// Writes a safetensors file: a whole file or none. Tensors go straight to the file.
 ///
 /// # Errors
-/// Where the file cannot be written, or a name comes twice.
+/// If the file cannot be written, or a name comes twice.
 pub fn write_tensors(path: &Path, tensors: &[(String, Tensor)]) -> Result<()> {
     let by_name: BTreeMap<&str, &Tensor> = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
     if by_name.len() < tensors.len() {

@@ -14,7 +14,7 @@ use crate::{Error, Result};
 /// What the JSON of a file says; `path` is what errors call the file, `what` what it should be.
 ///
 /// # Errors
-/// Where it is not strict JSON, or has other fields than `T`.
+/// If it is not strict JSON, or has other fields than `T`.
 pub(crate) fn parse<T: DeserializeOwned>(path: &Path, text: &str, what: &str) -> Result<T> {
     let refuse = |problem: &str| Error::format(path, format!("not {what} ({problem})"));
     if text.starts_with(BYTE_ORDER_MARK) {

@@ -18,7 +18,7 @@ pub(crate) const PARSED: u64 = 16;
 /// The tensors of a safetensors file, floats widened to f32; `path` is what errors call it.
 ///
 /// # Errors
-/// Where the header or an offset is wrong, a type is neither f32, f16, bf16 nor u32, or the memory is refused.
+/// If the header or an offset is wrong, a type is neither f32, f16, bf16 nor u32, or the memory is refused.
 pub fn tensors(path: &Path, bytes: &[u8]) -> Result<Vec<(String, Tensor)>> {
     if let Some(length) = bytes.first_chunk().map(|&length| u64::from_le_bytes(length)) {
         memory::room("the names of tensors", PARSED * length.min(bytes.len() as u64))?;

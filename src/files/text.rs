@@ -10,7 +10,7 @@ pub(super) const BYTE_ORDER_MARK: char = '\u{feff}';
 /// Bytes of a file as text, whatever stands in front.
 ///
 /// # Errors
-/// Where they are not UTF-8.
+/// If they are not UTF-8.
 pub(crate) fn utf8<'a>(path: &Path, bytes: &'a [u8]) -> Result<&'a str> {
     std::str::from_utf8(bytes).map_err(|error| not_utf8(path, bytes, error))
 }

@@ -14,7 +14,7 @@ pub struct Declared {
 /// Reads them. A value is a whole number or an earlier constant, or such combined by `+`, `-`, `*`, `/` and `%`.
 ///
 /// # Errors
-/// Where a value is something else, or the text does not give a size for its workgroups: what, in words.
+/// If a value is something else, or the text does not give a size for its workgroups: what, in words.
 pub fn declared(text: &str) -> Result<Declared, String> {
     let mut constants = Vec::new();
     for line in text.lines() {

@@ -25,7 +25,7 @@ pub type Failure = (PathBuf, io::Error);
 /// The text for tier `TIERS[tier]` of the file at `path` with its imports, which are relative to `root`, in place.
 ///
 /// # Errors
-/// Where a file cannot be read, imports one by a path that is not below `root` or imports itself by way of others, or
+/// If a file cannot be read, imports one by a path that is not below `root` or imports itself by way of others, or
 /// where parameters are not those that the file takes: which file, and the reason.
 pub fn expand(root: &Path, path: &Path, tier: usize) -> Result<String, Failure> {
     let mut expansion = Expansion { root, tier, done: Vec::new(), open: Vec::new(), directives: Vec::new() };

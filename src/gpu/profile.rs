@@ -12,10 +12,10 @@ pub struct Profiler {
 }
 
 impl Profiler {
-    /// Queries for `ops` passes; `None` where the device cannot count time.
+    /// Queries for `ops` passes; `None` if the device has no timestamps.
     ///
     /// # Errors
-    /// Where there is no memory for them.
+    /// If there is no memory for them.
     pub fn new(gpu: &Gpu, ops: usize) -> Result<Option<Self>> {
         let ops = u32::try_from(ops).unwrap_or(u32::MAX);
         let able = gpu.device().features().contains(wgpu::Features::TIMESTAMP_QUERY);
@@ -45,7 +45,7 @@ impl Profiler {
         }
     }
 
-    /// Ends a run: to be encoded behind its last pass.
+    /// Ends a run; encode it after the last pass.
     pub fn resolve(&self, encoder: &mut wgpu::CommandEncoder) {
         encoder.resolve_query_set(&self.queries, 0..self.ops * 2, &self.resolved, 0);
     }
@@ -53,7 +53,7 @@ impl Profiler {
     /// Begin and end of each op in nanoseconds.
     ///
     /// # Errors
-    /// Where the device was lost.
+    /// If the device was lost.
     pub async fn read_async(&self, gpu: &Gpu) -> Result<Vec<(f64, f64)>> {
         let words = gpu.download_async(&self.resolved, self.ops as usize * 4).await?;
         let period = f64::from(gpu.queue().get_timestamp_period());

@@ -3,7 +3,7 @@
 use super::{Gpu, Kernel, MAX_GROUPS};
 use crate::Result;
 
-/// A buffer, from an offset to its end or for a size.
+/// A buffer, or a range of one.
 #[derive(Clone, Debug)]
 pub struct Binding {
     /// The buffer.
@@ -51,7 +51,7 @@ impl<P> Grid<P> {
         Self::new(groups.min(wide), groups.div_ceil(wide).max(1), 1)
     }
 
-    /// Enough workgroups of that size for one thread an element.
+    /// Enough workgroups of that size for one thread per element.
     pub fn elements(count: usize, workgroup: [u32; 3]) -> Self {
         Self::flat(count.div_ceil(workgroup.iter().product::<u32>() as usize))
     }
@@ -93,7 +93,7 @@ impl<'a> Recorder<'a> {
     /// Records one dispatch of `kernel`: the bytes of its uniform `params`, then its storage `buffers` in order of binding.
     ///
     /// # Errors
-    /// Where the driver refuses pipeline or bindings.
+    /// If the driver refuses pipeline or bindings.
     pub fn dispatch(&mut self, kernel: &Kernel, params: &[u8], buffers: &[Binding], grid: Grid<Binding>) -> Result<()> {
         let pipeline = self.gpu.pipeline(kernel)?;
         let uniform = self.gpu.uniform(params)?;

@@ -21,7 +21,7 @@ impl Call {
     /// A call from named tensors and settings.
     ///
     /// # Errors
-    /// Where one is missing, is none of the op's, or does not suit it.
+    /// If one is missing, is not one of the op's, or does not suit it.
     pub fn by_name(entry: &Entry, mut arguments: Arguments) -> Result<Self> {
         let op = (entry.build)(&mut arguments)?;
         let inputs = entry.signature.inputs.iter().map(|&input| arguments.take(input)).collect::<Result<_>>()?;
@@ -38,7 +38,7 @@ impl Call {
     /// the host, which has no kernels.
     ///
     /// # Errors
-    /// Where the inputs do not suit the op.
+    /// If the inputs do not suit the op.
     pub fn choices(&self, device: &Device) -> Result<Vec<usize>> {
         let Device::Gpu(gpu) = device else { return Ok(vec![0]) };
         let descs: Vec<_> = self.inputs.iter().map(|input| input.as_ref().map(Tensor::desc)).collect();
@@ -52,7 +52,7 @@ impl Call {
     /// A graph of this op alone, ready to run on `device`.
     ///
     /// # Errors
-    /// Where the inputs do not suit the op, or the device lacks memory.
+    /// If the inputs do not suit the op, or the device lacks memory.
     #[cfg(not(target_family = "wasm"))]
     pub fn prepare(self, device: &Device, options: ExecutorOptions) -> Result<Prepared> {
         crate::gpu::block_on(self.prepare_async(device, options))
@@ -61,7 +61,7 @@ impl Call {
     /// The same, without blocking.
     ///
     /// # Errors
-    /// Where the inputs do not suit the op, or the device lacks memory.
+    /// If the inputs do not suit the op, or the device lacks memory.
     pub async fn prepare_async(self, device: &Device, options: ExecutorOptions) -> Result<Prepared> {
         let mut graph = Graph::new();
         let values: Vec<_> =

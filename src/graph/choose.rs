@@ -17,7 +17,7 @@ pub(super) enum Select {
 /// The choices of an op that a device can run, the one to prefer first.
 ///
 /// # Errors
-/// Where the op refuses the shapes, or the device runs none: what it lacks.
+/// If the op refuses the shapes, or the device runs none: what it lacks.
 pub fn runnable(op: &dyn Op, shapes: &Shapes, device: &Capabilities) -> Result<Vec<Choice>> {
     let mut missing = String::from("kernels, of which the op has none");
     let mut choices = op.choices(shapes, device)?;

@@ -14,16 +14,16 @@ use crate::gpu::{Binding, Command, Gpu, Profiler, Signal};
 use crate::op::{Choice, ReferenceData};
 use crate::{DType, Device, Error, Result, Tensor, memory};
 
-/// Words behind each buffer that ops must leave alone, where they are checked.
+/// Words after each buffer that ops must not touch; only if sentinels are on.
 const SENTINELS: u64 = 1024;
 const SENTINEL: u32 = 0x7fc0_dead;
 
 /// How a graph is run.
 #[derive(Clone, Copy, Debug)]
 pub struct ExecutorOptions {
-    /// Put sentinel words behind each buffer, for [`Executor::check_sentinels`]. One slot a value then.
+    /// Put sentinel words behind each buffer, for [`Executor::check_sentinels`]. One slot per value then.
     pub sentinels: bool,
-    /// Take the time of each op.
+    /// Time each op.
     pub profile: bool,
     /// A run is split into several submits once its ops exceed this many FLOPs, so that no watchdog fires.
     pub flops_per_submit: f64,
@@ -43,7 +43,7 @@ impl Default for ExecutorOptions {
 pub struct OpTime {
     /// The op.
     pub name: &'static str,
-    /// Begin in nanoseconds; differences count, the origin does not.
+    /// Start in nanoseconds; only differences are meaningful.
     pub begin: f64,
     /// End in nanoseconds.
     pub end: f64,
@@ -89,7 +89,7 @@ struct GpuMemory {
     profiler: Option<Profiler>,
     /// Rows for [`Executor::stage`]: value, buffer, bytes of a row.
     staged: Vec<(Value, wgpu::Buffer, u64)>,
-    /// Buffers with sentinels, what they hold, and the bytes in front of the sentinels.
+    /// Buffers with sentinels, what they hold, and the bytes before the sentinels.
     guarded: Vec<(wgpu::Buffer, String, u64)>,
 }
 
@@ -97,7 +97,7 @@ impl Executor {
     /// Plans `graph`, allocates on `device` and records the dispatches.
     ///
     /// # Errors
-    /// Where memory or a limit of the device does not suffice, or a kernel is refused.
+    /// If memory or a limit of the device does not suffice, or a kernel is refused.
     #[cfg(not(target_family = "wasm"))]
     pub fn new(device: &Device, graph: Graph, options: ExecutorOptions) -> Result<Self> {
         block_on(Self::new_async(device, graph, options))
@@ -106,7 +106,7 @@ impl Executor {
     /// Plans `graph`, allocates on `device` and records the dispatches.
     ///
     /// # Errors
-    /// Where memory or a limit of the device does not suffice, or a kernel is refused.
+    /// If memory or a limit of the device does not suffice, or a kernel is refused.
     pub async fn new_async(device: &Device, graph: Graph, options: ExecutorOptions) -> Result<Self> {
         let mut graph = graph;
         if options.sentinels {
@@ -141,7 +141,7 @@ impl Executor {
     /// Writes a state.
     ///
     /// # Errors
-    /// Where the value is no state, or `tensor` has not its type and size.
+    /// If the value is not a state, or `tensor` does not have its type and size.
     pub fn write(&mut self, value: Value, tensor: &Tensor) -> Result<()> {
         let info = self.graph.values.get(value.index());
         if !info.is_some_and(|info| matches!(info.source, Source::State)) {
@@ -161,10 +161,10 @@ impl Executor {
         Ok(())
     }
 
-    /// Holds `rows` (each as large as `value`) ready on the device, so that [`Executor::run_with`] needs no upload.
+    /// Keeps `rows` (each as large as `value`) ready on the device, so that [`Executor::run_with`] needs no upload.
     ///
     /// # Errors
-    /// Where the rows have another size, or there is no memory for them.
+    /// If the rows have another size, or there is no memory for them.
     pub fn stage(&mut self, value: Value, rows: &[Vec<f32>]) -> Result<()> {
         let len = self.graph.desc(value).len();
         if let Some(row) = rows.iter().find(|row| row.len() != len) {
@@ -182,7 +182,7 @@ impl Executor {
     /// Runs every op once.
     ///
     /// # Errors
-    /// Where the device was lost or refused the work.
+    /// If the device was lost or refused the work.
     pub fn run(&mut self) -> Result<Submitted> {
         self.run_with(None)
     }
@@ -191,7 +191,7 @@ impl Executor {
     /// devices that hold nothing staged.
     ///
     /// # Errors
-    /// Where the device was lost or refused the work.
+    /// If the device was lost or refused the work.
     pub fn run_with(&mut self, staged: Option<(Value, usize, &[f32])>) -> Result<Submitted> {
         let Self { graph, backend, times, .. } = self;
         if let Some((value, _, row)) = staged
@@ -223,7 +223,7 @@ impl Executor {
     /// Waits for submitted runs.
     ///
     /// # Errors
-    /// Where the device was lost or refused the work.
+    /// If the device was lost or refused the work.
     #[cfg(not(target_family = "wasm"))]
     pub fn wait(&self) -> Result<()> {
         block_on(self.wait_async())
@@ -232,7 +232,7 @@ impl Executor {
     /// Waits for submitted runs.
     ///
     /// # Errors
-    /// Where the device was lost or refused the work.
+    /// If the device was lost or refused the work.
     pub async fn wait_async(&self) -> Result<()> {
         match &self.backend {
             Backend::Gpu(memory) => memory.gpu.wait_async().await,
@@ -251,7 +251,7 @@ impl Executor {
     /// Waits for what [`Executor::submitted`] gave.
     ///
     /// # Errors
-    /// Where the device was lost or refused the work.
+    /// If the device was lost or refused the work.
     pub(crate) async fn reached(&self, done: Signal<()>) -> Result<()> {
         match &self.backend {
             Backend::Gpu(memory) => memory.gpu.reached(done).await,
@@ -262,7 +262,7 @@ impl Executor {
     /// Reads a state or a kept value.
     ///
     /// # Errors
-    /// Where the value is temporary, or the device was lost.
+    /// If the value is temporary, or the device was lost.
     #[cfg(not(target_family = "wasm"))]
     pub fn read(&self, value: Value) -> Result<Tensor> {
         block_on(self.read_async(value))
@@ -271,7 +271,7 @@ impl Executor {
     /// Reads a state or a kept value.
     ///
     /// # Errors
-    /// Where the value is temporary, or the device was lost.
+    /// If the value is temporary, or the device was lost.
     pub async fn read_async(&self, value: Value) -> Result<Tensor> {
         let mut tensors = self.read_all_async(&[value]).await?;
         Ok(tensors.swap_remove(0))
@@ -280,7 +280,7 @@ impl Executor {
     /// Reads several states or kept values at one wait.
     ///
     /// # Errors
-    /// Where one is temporary, or the device was lost.
+    /// If one is temporary, or the device was lost.
     #[cfg(not(target_family = "wasm"))]
     pub fn read_all(&self, values: &[Value]) -> Result<Vec<Tensor>> {
         block_on(self.read_all_async(values))
@@ -289,7 +289,7 @@ impl Executor {
     /// Reads several states or kept values at one wait.
     ///
     /// # Errors
-    /// Where one is temporary, or the device was lost.
+    /// If one is temporary, or the device was lost.
     pub async fn read_all_async(&self, values: &[Value]) -> Result<Vec<Tensor>> {
         let infos = || values.iter().map(|value| &self.graph.values[value.index()]);
         if !infos().all(ValueInfo::persistent) {
@@ -330,7 +330,7 @@ impl Executor {
     /// output is read.
     ///
     /// # Errors
-    /// Where the device was lost or refused the work.
+    /// If the device was lost or refused the work.
     #[cfg(not(target_family = "wasm"))]
     pub fn first_not_finite(
         &mut self,
@@ -342,7 +342,7 @@ impl Executor {
     /// [`Executor::first_not_finite`] without blocking.
     ///
     /// # Errors
-    /// Where the device was lost or refused the work.
+    /// If the device was lost or refused the work.
     pub async fn first_not_finite_async(
         &mut self,
         staged: Option<(Value, usize, &[f32])>,
@@ -390,19 +390,19 @@ impl Executor {
         }
     }
 
-    /// Time of each op in the last run, where it was asked for and the device can tell.
+    /// Time of each op in the last run, if it was asked for and the device can measure it.
     ///
     /// # Errors
-    /// Where the device was lost.
+    /// If the device was lost.
     #[cfg(not(target_family = "wasm"))]
     pub fn times(&self) -> Result<Vec<OpTime>> {
         block_on(self.times_async())
     }
 
-    /// Time of each op in the last run, where it was asked for and the device can tell.
+    /// Time of each op in the last run, if it was asked for and the device can measure it.
     ///
     /// # Errors
-    /// Where the device was lost.
+    /// If the device was lost.
     pub async fn times_async(&self) -> Result<Vec<OpTime>> {
         let Backend::Gpu(memory) = &self.backend else { return Ok(self.times.clone()) };
         let Some(profiler) = &memory.profiler else { return Ok(Vec::new()) };
@@ -414,7 +414,7 @@ impl Executor {
     /// Names the buffers whose sentinel words did not survive.
     ///
     /// # Errors
-    /// Where the device was lost.
+    /// If the device was lost.
     #[cfg(not(target_family = "wasm"))]
     pub fn check_sentinels(&self) -> Result<Vec<String>> {
         block_on(self.check_sentinels_async())
@@ -423,7 +423,7 @@ impl Executor {
     /// Names the buffers whose sentinel words did not survive.
     ///
     /// # Errors
-    /// Where the device was lost.
+    /// If the device was lost.
     pub async fn check_sentinels_async(&self) -> Result<Vec<String>> {
         let Backend::Gpu(memory) = &self.backend else { return Ok(Vec::new()) };
         let mut broken = Vec::new();

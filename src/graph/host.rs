@@ -16,7 +16,7 @@ impl Host {
     /// Allocates.
     ///
     /// # Errors
-    /// Where the system does not grant as much memory as the plan needs.
+    /// If the system does not grant as much memory as the plan needs.
     pub(super) fn new(graph: &Graph, plan: &Plan) -> Result<Self> {
         reserve("cpu", plan.peak().saturating_add(plan.persistent))?;
         let words = |bytes: u64| memory::zeroed("a value", usize::try_from(bytes / 4).unwrap_or(usize::MAX));
@@ -59,7 +59,7 @@ impl Host {
         crate::host::threads::ready();
         let node = &graph.nodes[index];
         let updated: Vec<_> = node.updated().collect();
-        // What is written leaves the memory for the time of the op, so that the rest can be read.
+        // What is written is taken out of the memory during the op, so that the rest can be read.
         let written: Vec<_> = node.outputs.iter().chain(&updated).copied().collect();
         let mut taken: Vec<Vec<u32>> = written
             .iter()

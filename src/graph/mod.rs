@@ -145,7 +145,7 @@ impl Graph {
     /// Appends an op and returns its outputs.
     ///
     /// # Errors
-    /// Where the op does not accept the inputs' shapes.
+    /// If the op does not accept the inputs' shapes.
     pub fn push(&mut self, op: impl Op + 'static, inputs: &[Option<Value>]) -> Result<Vec<Value>> {
         self.push_into(op, inputs, &[])
     }
@@ -153,7 +153,7 @@ impl Graph {
     /// Appends an op of one output and returns it.
     ///
     /// # Errors
-    /// Where the op does not accept the inputs' shapes.
+    /// If the op does not accept the inputs' shapes.
     pub fn push1(&mut self, op: impl Op + 'static, inputs: &[Option<Value>]) -> Result<Value> {
         Ok(self.push(op, inputs)?[0])
     }
@@ -161,7 +161,7 @@ impl Graph {
     /// Like [`Graph::push`], with the outputs that `into` names written to states instead of new values.
     ///
     /// # Errors
-    /// Where the op does not accept the inputs' shapes, or a state has not the shape of the output.
+    /// If the op does not accept the inputs' shapes, or a state does not have the shape of the output.
     pub fn push_into(
         &mut self,
         op: impl Op + 'static,
@@ -174,7 +174,7 @@ impl Graph {
     /// Like [`Graph::push_into`], for an op whose type is not known.
     ///
     /// # Errors
-    /// Where the op does not accept the inputs' shapes, or a state has not the shape of the output.
+    /// If the op does not accept the inputs' shapes, or a state does not have the shape of the output.
     pub fn push_boxed(
         &mut self,
         op: Box<dyn Op>,
@@ -253,7 +253,7 @@ impl Graph {
         self.values[value.index()].kept = true;
     }
 
-    /// Makes every value readable: for looking at a graph op by op, at the price of memory.
+    /// Makes every value readable: to look at a graph op by op, at the cost of memory.
     pub fn keep_all(&mut self) {
         for value in &mut self.values {
             value.kept = true;
@@ -268,7 +268,7 @@ impl Graph {
     /// Bytes of the largest value, or of the largest scratch of the kernels that `device` prefers.
     ///
     /// # Errors
-    /// Where an op has no kernels for these shapes.
+    /// If an op has no kernels for these shapes.
     pub fn largest_value(&self, device: &Capabilities) -> Result<u64> {
         let values = self.values.iter().map(|info| info.desc.bytes()).max().unwrap_or(0);
         let choices = choose::choose_all(self, device, choose::Select::Nth(0))?;
@@ -312,7 +312,7 @@ impl Graph {
 /// killed.
 ///
 /// # Errors
-/// Where it is refused.
+/// If it is refused.
 #[cfg(any(feature = "cpu", feature = "reference"))]
 fn reserve(device: &str, bytes: u64) -> Result<()> {
     crate::memory::room("the graph", bytes).map_err(|_| {

@@ -85,7 +85,7 @@ impl Plan {
     /// The plan of a graph on a GPU that takes the first choice of kernels of each op.
     ///
     /// # Errors
-    /// Where an op has no kernels for its shapes.
+    /// If an op has no kernels for its shapes.
     pub fn on(graph: &Graph, device: &Capabilities) -> Result<Self> {
         Ok(Self::new(graph, &choose_all(graph, device, Select::Nth(0))?))
     }
@@ -95,7 +95,7 @@ impl Plan {
         self.slots.iter().fold(0, |sum: u64, &bytes| sum.saturating_add(bytes))
     }
 
-    /// The largest sum of temporaries alive at one op: no plan takes less.
+    /// The largest sum of temporaries alive at one op: no plan can take less.
     pub fn lower_bound(&self) -> u64 {
         let ops = self.lifetimes.iter().map(|lifetime| lifetime.last + 1).max().unwrap_or(0);
         let mut change = vec![0_i128; ops + 1];

@@ -1,4 +1,4 @@
-//! One op on buffers of the caller's, encoded into the caller's commands.
+//! One op on the caller's buffers, encoded into the caller's commands.
 
 use super::choose::{Select, choose};
 use crate::gpu::{Binding, Command, Gpu, Grid, Recorder};
@@ -69,12 +69,12 @@ pub struct RecordedOp {
 
 impl RecordedOp {
     /// Records `op` on `inputs` (in the op's order, `None` where an optional one is absent) and `outputs`; scratch is
-    /// allocated here and lives as long as this does.
+    /// allocated here and lives as long as the recorded op.
     ///
     /// Buffers need `STORAGE` usage (what the ops call `step` needs `UNIFORM` too) and at least the size of their value.
     ///
     /// # Errors
-    /// Where the shapes do not suit the op, a buffer is missing or too small, or the driver refuses a kernel.
+    /// If the shapes do not suit the op, a buffer is missing or too small, or the driver refuses a kernel.
     #[cfg(not(target_family = "wasm"))]
     pub fn new(gpu: &Gpu, op: &dyn Op, inputs: &[Option<(Desc, Binding)>], outputs: &[Binding]) -> Result<Self> {
         crate::gpu::block_on(Self::new_async(gpu, op, inputs, outputs))
@@ -83,7 +83,7 @@ impl RecordedOp {
     /// The same, without blocking.
     ///
     /// # Errors
-    /// Where the shapes do not suit the op, a buffer is missing or too small, or the driver refuses a kernel.
+    /// If the shapes do not suit the op, a buffer is missing or too small, or the driver refuses a kernel.
     pub async fn new_async(
         gpu: &Gpu,
         op: &dyn Op,

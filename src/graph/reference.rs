@@ -41,7 +41,7 @@ impl Reference {
     /// Allocates.
     ///
     /// # Errors
-    /// Where the system does not grant the memory.
+    /// If the system does not grant the memory.
     pub(super) fn new(graph: &Graph) -> Result<Self> {
         let bytes = graph.values.iter().fold(0, |sum: u64, info| sum.saturating_add(info.desc.bytes()));
         reserve("reference", bytes.saturating_mul(2))?;

@@ -6,13 +6,13 @@ use rayon::prelude::*;
 
 use crate::{Result, memory};
 
-/// Fewest rows worth a task of their own.
+/// Fewest rows that are worth their own task.
 const PANEL: usize = 16;
 
 /// `y [m, n] = x [m, k] weight [n, k]^T`.
 ///
 /// # Errors
-/// Where memory is refused.
+/// If memory is refused.
 pub(crate) fn x_times_transposed(x: &[f32], weight: &[f32], y: &mut [f32], m: usize, k: usize, n: usize) -> Result<()> {
     if m == 0 || n == 0 {
         return Ok(());
@@ -34,7 +34,7 @@ pub(crate) fn packing(m: usize, k: usize, n: usize) -> Result<()> {
     memory::room("the packing of a matrix product", 4 * (k.min(256) * (m + n)) as u64)
 }
 
-/// [`x_times_transposed`] on one core, for callers that share out the work themselves.
+/// [`x_times_transposed`] on one core, for callers that distribute the work themselves.
 pub(crate) fn product(x: &[f32], weight: &[f32], y: &mut [f32], k: usize, n: usize) -> Result<()> {
     let m = y.len() / n;
     packing(m, k, n)?;

@@ -45,7 +45,7 @@ pub struct Config {
     pub norm_eps: f32,
     /// Hidden width of each expert; 0 passes the token.
     pub expert_widths: Vec<u32>,
-    /// Experts a token goes to.
+    /// Experts per token.
     pub top_k: usize,
     /// The token that ends a text.
     pub eos_token: u32,
@@ -63,7 +63,7 @@ pub struct Config {
     /// How far sampling stresses what the context says; see [`super::Sharpening`].
     #[serde(default)]
     pub emphasis: f32,
-    /// The largest gamma at which sampling sharpens; at every one where absent.
+    /// The largest gamma at which sampling sharpens; every gamma if absent.
     #[serde(default)]
     pub sharpen_below: Option<f64>,
     /// What the architecture fixes.
@@ -189,7 +189,7 @@ impl Level {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BudgetConfig {
-    /// The share of the dearest choice that the router takes unshifted.
+    /// The share of the most expensive choice that the router takes unshifted.
     pub default: f64,
     /// (budget, lambda), budget increasing, lambda decreasing.
     pub lambda: Vec<(f64, f64)>,
@@ -216,7 +216,7 @@ impl Config {
         (6 * self.layers + 2) * self.model_dim
     }
 
-    /// Each expert's cost: its width as a share of the dearest choice.
+    /// Each expert's cost: its width as a share of the most expensive choice.
     pub fn expert_costs(&self) -> Vec<f64> {
         let mut widths = self.expert_widths.clone();
         widths.sort_unstable_by(|a, b| b.cmp(a));
@@ -224,15 +224,15 @@ impl Config {
         self.expert_widths.iter().map(|&width| f64::from(width) / f64::from(dearest.max(1))).collect()
     }
 
-    /// What sampling does to the network's logits where a caller says nothing.
+    /// What sampling does to the network's logits unless a caller says otherwise.
     pub fn sharpening(&self) -> Sharpening {
         Sharpening { temperature: self.temperature, emphasis: self.emphasis }
     }
 
-    /// The shift of the router that holds expert FLOPs at `budget`, by the calibration table; 0 for the default.
+    /// The shift of the router that keeps expert FLOPs at `budget`, by the calibration table; 0 for the default.
     ///
     /// # Errors
-    /// Where `budget` is outside (0, 1].
+    /// If `budget` is outside (0, 1].
     pub fn lambda(&self, budget: Option<f64>) -> Result<f64> {
         let Some(budget) = budget else { return Ok(0.0) };
         if !(budget > 0.0 && budget <= 1.0) {
@@ -253,7 +253,7 @@ impl Config {
     /// The index of the level for a text of `length` positions.
     ///
     /// # Errors
-    /// Where the length is 0 or beyond the last level.
+    /// If the length is 0 or beyond the last level.
     pub fn level(&self, length: usize) -> Result<usize> {
         let longest = self.levels.last().map_or(0, |level| level.max_length);
         let level = self.levels.iter().position(|level| length <= level.max_length && length > 0);
@@ -344,7 +344,7 @@ impl Config {
     fn level_contradiction(&self) -> Option<String> {
         let rising = self.levels.windows(2).all(|pair| pair[0].max_length < pair[1].max_length);
         if self.levels.is_empty() || !rising || self.levels[0].max_length == 0 {
-            return Some("`levels` must be there, `max_length` rising".to_owned());
+            return Some("there must be at least one level, with rising `max_length`".to_owned());
         }
         for (index, level) in self.levels.iter().enumerate() {
             let fewest = usize::from(self.conventions.anchors);

@@ -43,7 +43,7 @@ pub struct Denoised {
 /// Evaluates a network once, or runs `sampler` from a given state; anchors start as in generation.
 ///
 /// # Errors
-/// Where tensors do not suit the model, settings are outside what is accepted, or the device failed.
+/// If tensors do not suit the model, settings are outside what is accepted, or the device failed.
 #[cfg(not(target_family = "wasm"))]
 pub fn denoise(
     network: (&Config, &Weights),
@@ -57,7 +57,7 @@ pub fn denoise(
 /// The same as `denoise`, without blocking.
 ///
 /// # Errors
-/// Where tensors do not suit the model, settings are outside what is accepted, or the device failed.
+/// If tensors do not suit the model, settings are outside what is accepted, or the device failed.
 pub async fn denoise_async(
     (config, weights): (&Config, &Weights),
     input: &DenoiseInput,

@@ -7,7 +7,7 @@ use crate::graph::{Graph, Value};
 use crate::ops::{BayesQuery, FiniteCheck, SegmentMean, SolverStep, StepRow, VocabExpectation};
 use crate::{Desc, Result};
 
-/// What goes into the denoiser's graph and comes out.
+/// Inputs and outputs of the denoiser's graph.
 #[derive(Clone, Debug)]
 pub struct Handles {
     /// `[B, R, De]`: anchor states, then noisy or clean embeddings.
@@ -61,7 +61,7 @@ impl Denoiser {
     /// Builds the graph; nothing is allocated.
     ///
     /// # Errors
-    /// Where the shape exceeds what an op can index.
+    /// If the shape exceeds what an op can index.
     pub(super) fn with(config: &Config, weights: &Weights, shape: &DenoiserShape) -> Result<Self> {
         let (batch, rows, de) = (shape.batch, shape.rows(), config.embedding_dim);
         let mut graph = Graph::new();

@@ -19,7 +19,7 @@ impl Tensors {
     /// Those of a folder: of `model.safetensors`, or of the shards that `model.safetensors.index.json` names.
     ///
     /// # Errors
-    /// Where a file is missing or damaged, or an index and its shards contradict each other.
+    /// If a file is missing or damaged, or an index and its shards contradict each other.
     pub fn read(folder: &Path) -> Result<Self> {
         let mut tensors = Self::new(folder);
         let index_path = folder.join("model.safetensors.index.json");
@@ -47,7 +47,7 @@ impl Tensors {
         }
         for (name, shard) in &index.weight_map {
             if tensors.place_of(name) != Some(&folder.join(shard)) {
-                return Err(Error::format(index_path, format!("places `{name}` in {shard}, which lacks it")));
+                return Err(Error::format(index_path, format!("says that `{name}` is in {shard}, but it is not")));
             }
         }
         Ok(tensors)

@@ -14,7 +14,7 @@ impl Model {
     /// Without the feature `tokenizer`, `tokenizer.json` is not looked at.
     ///
     /// # Errors
-    /// Where a file is missing or damaged, or they contradict each other.
+    /// If a file is missing or damaged, or they contradict each other.
     #[cfg(not(target_family = "wasm"))]
     pub fn load(folder: impl AsRef<Path>, device: &Device) -> Result<Self> {
         let folder = folder.as_ref();
@@ -40,7 +40,7 @@ impl Model {
     /// ```
     ///
     /// # Errors
-    /// Where a part is damaged, or they contradict each other; the error names the part. A tokenizer is refused where
+    /// If a part is damaged, or they contradict each other; the error names the part. A tokenizer is refused where
     /// drdiff was built without its feature `tokenizer`.
     pub fn from_parts<T: AsRef<[u8]>>(
         config: &[u8],

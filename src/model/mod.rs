@@ -63,7 +63,7 @@ impl Model {
     /// A session on the model's device.
     ///
     /// # Errors
-    /// Where the length is 0 or beyond the model's levels.
+    /// If the length is 0 or beyond the model's levels.
     pub fn session(&self, options: SessionOptions) -> Result<Session> {
         Session::new(self.clone(), options)
     }
@@ -93,7 +93,7 @@ impl Denoiser {
     /// Builds the graph of a model; nothing is allocated.
     ///
     /// # Errors
-    /// Where the shape exceeds what an op can index.
+    /// If the shape exceeds what an op can index.
     pub fn new(model: &Model, shape: &DenoiserShape) -> Result<Self> {
         Self::with(model.config(), model.weights(), shape)
     }

@@ -8,7 +8,7 @@ use crate::Result;
 use crate::graph::{Constant, Graph, Value};
 use crate::ops::{Activation, Linear, TimeEmbedding};
 
-/// What shapes a graph.
+/// What determines the shape of a graph.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DenoiserShape {
     /// Sequences, B.
@@ -19,7 +19,7 @@ pub struct DenoiserShape {
     pub level: Level,
     /// Whether SAS guidance is computed.
     pub guidance: bool,
-    /// What is done to the network's logits at the steps that say so.
+    /// What is done to the network's logits, at the steps that ask for it.
     pub sharpening: Sharpening,
     /// Keep what tests and pictures read: the last hidden state, the anchors' predictions and the routing.
     pub inspect: bool,
@@ -66,7 +66,7 @@ pub trait Network: Debug + Send + Sync {
     /// Appends the ops between the states and the head.
     ///
     /// # Errors
-    /// Where the shape exceeds what an op can index, or the memory is refused.
+    /// If the shape exceeds what an op can index, or the memory is refused.
     fn build(&self, g: &mut Graph, config: &Config, shape: &DenoiserShape, states: &States) -> Result<Head>;
 
     /// Weights that others than the network may read, by their names in files.
@@ -118,7 +118,7 @@ impl Chunks {
 /// `x weight^T + bias + residual`.
 ///
 /// # Errors
-/// Where the shapes do not suit each other.
+/// If the shapes do not suit each other.
 pub fn linear(
     g: &mut Graph,
     x: Value,
@@ -134,7 +134,7 @@ pub fn linear(
 /// `activation(x weight^T + bias)`.
 ///
 /// # Errors
-/// Where the shapes do not suit each other.
+/// If the shapes do not suit each other.
 pub fn activated(g: &mut Graph, x: Value, (weight, bias): &Affine, activation: Activation) -> Result<Value> {
     let (weight, bias) = (g.constant(weight), g.constant(bias));
     g.push1(Linear { activation, gate_offset: 0 }, &[Some(x), Some(weight), Some(bias), None, None])
@@ -143,7 +143,7 @@ pub fn activated(g: &mut Graph, x: Value, (weight, bias): &Affine, activation: A
 /// `[1, T]`: the time of the step as all modulations read it, of cosines and sines through two layers.
 ///
 /// # Errors
-/// Where the shapes do not suit each other.
+/// If the shapes do not suit each other.
 pub fn time(g: &mut Graph, step: Value, frequencies: &Constant, layers: [&Affine; 2]) -> Result<Value> {
     let dim = 2 * frequencies.tensor().desc().len();
     let frequencies = g.constant(frequencies);

@@ -1,4 +1,4 @@
-//! How a text is sampled, and from what it starts.
+//! How a text is sampled, and what it starts from.
 
 use super::config::Config;
 use super::sharpening::Sharpening;
@@ -26,16 +26,16 @@ pub struct Sampler {
     pub seed: u64,
     /// The solver.
     pub method: Method,
-    /// First order for the last step too; without effect where it goes to sigma = 0, which is first order anyway.
+    /// First order for the last step too; no effect if that goes to sigma = 0, which is first order anyway.
     pub lower_order_final: bool,
-    /// Share of the dearest choice's expert FLOPs, in (0, 1]; `None` is what the model was trained for.
+    /// Share of the most expensive choice's expert FLOPs, in (0, 1]; `None` is what the model was trained for.
     pub budget: Option<f64>,
     /// Strength of the guidance by anchor states; 0 is off.
     pub guidance: f32,
     /// What the network's logits are divided by, in [0.1, 10]: below 1, text keeps to what is likely and varies less.
     /// `None` is what the model's configuration says.
     pub temperature: Option<f32>,
-    /// How far what the context says is stressed against how often a token occurs anyway, in [0, 4]; see
+    /// How much the context counts compared with how often a token occurs anyway, in [0, 4]; see
     /// [`Sharpening`]. `None` is what the model's configuration says.
     pub emphasis: Option<f32>,
     /// The largest gamma at which logits are sharpened: at more noise, where a text's subject is settled, they are left as
@@ -82,7 +82,7 @@ impl Sampler {
     }
 }
 
-/// What is given of a text: any positions of it. Prefix, suffix and infill are one mechanism.
+/// The part of a text that is given: any of its positions. Prefix, suffix and infill are one mechanism.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Prompt {
     prefix: Option<String>,
@@ -91,7 +91,7 @@ pub struct Prompt {
 }
 
 impl Prompt {
-    /// Nothing given.
+    /// No prompt.
     pub fn none() -> Self {
         Self::default()
     }
@@ -106,7 +106,7 @@ impl Prompt {
         Self { suffix: Some(text.into()), ..Self::default() }
     }
 
-    /// With an end as well: what lies between is filled in.
+    /// Adds an end; what lies between is filled in.
     #[must_use]
     pub fn and_suffix(mut self, text: impl Into<String>) -> Self {
         self.suffix = Some(text.into());

@@ -20,7 +20,7 @@ pub(super) const EMPHASES: RangeInclusive<f32> = 0.0..=4.0;
 pub struct Sharpening {
     /// In [0.1, 10]; 1 changes nothing.
     pub temperature: f32,
-    /// In [0, 4]; 0 changes nothing, above needs `output.unigram`.
+    /// In [0, 4]; 0 changes nothing; above 0 it needs `output.unigram`.
     pub emphasis: f32,
 }
 

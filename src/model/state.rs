@@ -1,4 +1,4 @@
-//! What the host writes ahead of a run: where each row stands, the prompt, and the noisy start.
+//! What the host writes before a run: where each row stands, the prompt, and the noisy start.
 
 use super::config::Config;
 use super::denoiser::Handles;
@@ -46,7 +46,7 @@ impl Handles {
     /// of each sequence (`lengths` counts text positions), and the router's shift by `lambda`.
     ///
     /// # Errors
-    /// Where `lengths` does not suit the shape, or the device failed.
+    /// If `lengths` does not suit the shape, or the device failed.
     pub fn write_layout(
         &self,
         executor: &mut Executor,
@@ -121,7 +121,8 @@ impl Handles {
         put(executor, self.seeds, Data::U32(seeds))
     }
 
-    /// Writes z with nothing to condition on: no prediction, every row as hard as can be, and nothing to report.
+    /// Writes z with nothing to condition on: no prediction, every row at the greatest difficulty, and nothing to
+    /// report.
     pub(crate) fn write_unconditioned(
         &self,
         executor: &mut Executor,
@@ -136,7 +137,7 @@ impl Handles {
         put(executor, self.report, Data::U32(FiniteCheck::START.to_vec()))
     }
 
-    /// Makes the update leave every row of z as it is; what the network sees of the rows stays.
+    /// Makes the update leave every row of z alone; what the network sees of them does not change.
     #[cfg(feature = "eval")]
     pub(crate) fn write_held(&self, executor: &mut Executor, shape: &DenoiserShape) -> Result<()> {
         put(executor, self.info, Data::U32(memory::filled(START, shape.batch * shape.rows(), CLEAN)?))

@@ -24,7 +24,7 @@ impl Vocabulary {
     /// Reads a `tokenizer.json`. Its padding, truncation, dropout and post-processor are not used: they change a text.
     ///
     /// # Errors
-    /// Where it cannot be read, and as [`Vocabulary::parse`].
+    /// If it cannot be read, and as [`Vocabulary::parse`].
     #[cfg(not(target_family = "wasm"))]
     pub fn read(path: &Path, config: &Config) -> Result<Self> {
         Self::parse(path, &crate::files::read_model_file(path)?, config)
@@ -33,7 +33,7 @@ impl Vocabulary {
     /// The same of the bytes of a `tokenizer.json`, which errors call `path`.
     ///
     /// # Errors
-    /// Where they are no tokenizer, its ids are not those of the model's tokens, each once, or drdiff was built without
+    /// If they are not a tokenizer, its ids are not those of the model's tokens, each once, or drdiff was built without
     /// its feature `tokenizer`.
     pub fn parse(path: &Path, json: &[u8], config: &Config) -> Result<Self> {
         let tokenizer = Tokenizer::parse(path, json, config)?;
@@ -54,7 +54,7 @@ impl Vocabulary {
     /// The tokenizer.
     ///
     /// # Errors
-    /// Where there is none.
+    /// If there is none.
     pub(super) fn tokenizer(&self) -> Result<&Tokenizer> {
         let expected = "one that was loaded with its `tokenizer.json`; without it, token ids are taken and given";
         self.tokenizer.as_ref().ok_or_else(|| Error::argument("the model", "without a tokenizer", expected))
@@ -63,7 +63,7 @@ impl Vocabulary {
     /// The ids of a text.
     ///
     /// # Errors
-    /// Where the tokenizer cannot take it whole, or takes a part of it for the end of text, or there is none.
+    /// If the tokenizer cannot take it whole, or takes a part of it for the end of text, or there is none.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
         memory::copied("the tokens of a text", self.tokenizer()?.encode(text)?.get_ids())
     }
@@ -94,7 +94,7 @@ impl Vocabulary {
     /// The text of ids.
     ///
     /// # Errors
-    /// Where an id is unknown to the tokenizer, or there is none.
+    /// If an id is unknown to the tokenizer, or there is none.
     pub fn decode(&self, ids: &[u32]) -> Result<String> {
         self.decoded(ids, false)
     }
@@ -115,7 +115,7 @@ impl Vocabulary {
     /// end of text ahead of that says nothing. A LangFlow model's text goes on to the last position.
     ///
     /// # Errors
-    /// Where an id is unknown to the tokenizer.
+    /// If an id is unknown to the tokenizer.
     pub fn finish(&self, ids: &[u32], prompt: &[Option<u32>]) -> Result<String> {
         if self.continues {
             return self.decoded(ids, true);

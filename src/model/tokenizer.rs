@@ -34,7 +34,7 @@ impl Tokenizer {
     /// Takes the bytes of a `tokenizer.json`, which errors call `path`.
     ///
     /// # Errors
-    /// Where they are no tokenizer, or one of another model.
+    /// If they are not a tokenizer, or one of another model.
     pub fn parse(path: &Path, json: &[u8], config: &Config) -> Result<Self> {
         memory::room("the tokenizer", READ * json.len() as u64)?;
         let file = TokenizerFile::new(path, utf8(path, json)?)?;
@@ -75,7 +75,7 @@ impl Tokenizer {
     /// The tokens of a text, and where they stand in it.
     ///
     /// # Errors
-    /// Where it cannot be taken whole, or a part of it is taken for the end of text.
+    /// If it cannot be taken whole, or a part of it is taken for the end of text.
     pub fn encode(&self, text: &str) -> Result<Encoding> {
         memory::room("the tokens of a text", ONCE + ENCODED * text.len() as u64)?;
         let encoding = guarded(|| self.library.encode(text, false)).map_err(|error| {
@@ -99,7 +99,7 @@ impl Tokenizer {
     /// The text of ids that the model has, at least one.
     ///
     /// # Errors
-    /// Where the library cannot decode them, or the memory is refused.
+    /// If the library cannot decode them, or the memory is refused.
     pub fn decode(&self, ids: &[u32], skip_special: bool) -> Result<String> {
         memory::room("a text", ONCE + DECODED * ids.len() as u64)?;
         guarded(|| self.library.decode(ids, skip_special))

@@ -17,7 +17,7 @@ impl TokenizerFile {
     /// The file of this text, without what the library would panic at.
     ///
     /// # Errors
-    /// Where it is not strict JSON, or cannot be used.
+    /// If it is not strict JSON, or cannot be used.
     pub fn new(path: &Path, text: &str) -> Result<Self> {
         let file = Self { value: json::parse(path, text, "a tokenizer")? };
         match file.unusable() {

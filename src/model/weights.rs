@@ -79,7 +79,7 @@ impl Tensors {
     /// A weight that is used as it stands.
     ///
     /// # Errors
-    /// Where it is missing, of another shape or type, or not finite (infinity in f16 or bf16 too: it is what an overflow
+    /// If it is missing, of another shape or type, or not finite (infinity in f16 or bf16 too: it is what an overflow
     /// leaves, and no sum with it means anything).
     pub fn take(&mut self, name: &str, shape: &[usize]) -> Result<Constant> {
         Ok(Constant::new(self.tensor(name, shape)?))
@@ -138,7 +138,7 @@ impl Tensors {
     /// Sees that all were taken.
     ///
     /// # Errors
-    /// Where one was not.
+    /// If one was not.
     pub fn finish(self) -> Result<()> {
         match self.tensors.into_iter().next() {
             None => Ok(()),

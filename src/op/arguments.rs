@@ -8,7 +8,7 @@ use super::{Input, Role, Setting};
 use crate::error::list;
 use crate::{Error, Result, Tensor};
 
-/// Named tensors and settings of one call. Whatever `finish` still finds was not understood.
+/// Named tensors and settings of one call. Whatever is left at `finish` is unknown to the op.
 #[derive(Clone, Debug, Default)]
 pub struct Arguments {
     /// What was given; `None` once it was taken.
@@ -55,7 +55,7 @@ impl Arguments {
     /// A copy; unlike `clone`, it may be refused.
     ///
     /// # Errors
-    /// Where the memory is refused.
+    /// If the memory is refused.
     pub fn try_clone(&self) -> Result<Self> {
         let tensors = self
             .tensors
@@ -81,7 +81,7 @@ impl Arguments {
     /// Adds a setting written as `NAME=VALUE`.
     ///
     /// # Errors
-    /// Where it is not written so, or the name has a setting already.
+    /// If it is not written so, or the name has a setting already.
     pub fn assign(&mut self, text: &str) -> Result<()> {
         let pair = text.split_once('=').filter(|(name, _)| !name.trim().is_empty());
         let (name, value) = pair.ok_or_else(|| Error::argument("a setting", format!("`{text}`"), "NAME=VALUE"))?;
@@ -108,7 +108,7 @@ impl Arguments {
     /// Takes the tensor that goes to an input; `None` where it may be absent and is.
     ///
     /// # Errors
-    /// Where it must be there and is not.
+    /// If it must be there and is not.
     pub fn take(&mut self, input: Input) -> Result<Option<Tensor>> {
         let taken = self.tensors.get_mut(input.name).and_then(Option::take);
         if taken.is_none() && input.role != Role::Optional {
@@ -131,7 +131,7 @@ impl Arguments {
     /// Takes the tensor that a setting is given as.
     ///
     /// # Errors
-    /// Where it is not there.
+    /// If it is not there.
     pub fn constant(&mut self, setting: Setting) -> Result<Tensor> {
         let input = Input::any(usize::MAX, setting.name);
         match self.take(input)? {
@@ -148,7 +148,7 @@ impl Arguments {
     /// Takes a setting that may be there.
     ///
     /// # Errors
-    /// Where it does not parse.
+    /// If it does not parse.
     pub fn given<T: SettingValue>(&mut self, setting: Setting) -> Result<Option<T>> {
         self.text(setting).map(|text| parse(setting.name, &text)).transpose()
     }
@@ -156,7 +156,7 @@ impl Arguments {
     /// Takes a setting, or its default; one without a default must be there.
     ///
     /// # Errors
-    /// Where it is missing or does not parse.
+    /// If it is missing or does not parse.
     pub fn setting<T: SettingValue>(&mut self, setting: Setting) -> Result<T> {
         let Setting { name, default, .. } = setting;
         match self.text(setting) {
@@ -169,7 +169,7 @@ impl Arguments {
     /// Takes the setting that says where reading of the tensor `of` begins.
     ///
     /// # Errors
-    /// Where it does not parse, or there is no such tensor.
+    /// If it does not parse, or there is no such tensor.
     pub fn offset(&mut self, setting: Setting, of: Input) -> Result<usize> {
         match self.given::<usize>(setting)? {
             Some(at) if !self.tensors.contains_key(of.name) => {
@@ -185,7 +185,7 @@ impl Arguments {
     /// Takes one of a few words.
     ///
     /// # Errors
-    /// Where the word is none of them.
+    /// If the word is none of them.
     pub fn choice<T: Copy>(&mut self, setting: Setting, words: &[(&str, T)]) -> Result<T> {
         let text = self.text(setting).unwrap_or_else(|| setting.default.to_owned());
         let found = words.iter().find(|(word, _)| *word == text.trim());
@@ -196,7 +196,7 @@ impl Arguments {
         })
     }
 
-    /// Sees that nothing is left.
+    /// Checks that nothing is left.
     ///
     /// # Errors
     /// Names what `op` does not know.
@@ -218,7 +218,7 @@ impl Arguments {
 /// A setting's value.
 ///
 /// # Errors
-/// Where the text is none.
+/// If the text is none.
 pub(crate) fn parse<T: SettingValue>(name: &str, text: &str) -> Result<T> {
     let refuse = |_| Error::argument(format!("the setting `{name}`"), format!("`{text}`"), T::EXPECTED);
     text.trim().parse().map_err(refuse)

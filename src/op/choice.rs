@@ -121,7 +121,7 @@ impl Choice {
     /// Refuses grids beyond WebGPU's limit on workgroups.
     ///
     /// # Errors
-    /// Where one is.
+    /// If one is.
     pub fn check_grids(&self, device: &str) -> Result<()> {
         for Dispatch { kernel, grid, .. } in &self.dispatches {
             let Grid::Groups(groups) = grid else { continue };

@@ -4,7 +4,7 @@ use bytemuck::{cast_slice, cast_slice_mut};
 
 use super::{Input, Output};
 
-/// Inputs on the CPU, one word an element; an absent or updated input has no slice.
+/// Inputs on the CPU, one word per element; an absent or updated input has no slice.
 #[derive(Debug)]
 pub struct Inputs<'a>(pub(crate) Vec<Option<&'a [u32]>>);
 

@@ -145,7 +145,7 @@ impl Shapes {
     /// The size that a name of the signature stands for.
     ///
     /// # Panics
-    /// Where neither an input that is there nor a setting said what it is.
+    /// If neither an input that is there nor a setting said what it is.
     pub fn size(&self, dim: Dim) -> usize {
         self.sizes.get(dim).unwrap_or_else(|| panic!("{}: nothing says what {dim} is", self.op))
     }
@@ -163,7 +163,7 @@ impl Shapes {
     /// The shape of an input that is there.
     ///
     /// # Panics
-    /// Where it is absent.
+    /// If it is absent.
     pub fn input(&self, input: Input) -> &Desc {
         self.inputs[input.index].as_ref().unwrap_or_else(|| panic!("{}: {} is absent", self.op, input.name))
     }
@@ -171,7 +171,7 @@ impl Shapes {
     /// Refuses an input that is there and has fewer than `count` elements.
     ///
     /// # Errors
-    /// Where it is too small.
+    /// If it is too small.
     pub fn at_least(&self, input: Input, count: usize) -> Result<()> {
         match &self.inputs[input.index] {
             Some(desc) if desc.len() < count => {
@@ -184,7 +184,7 @@ impl Shapes {
     /// A size, index or count as kernels take it.
     ///
     /// # Errors
-    /// Where `elements` exceeds 32 bits.
+    /// If `elements` exceeds 32 bits.
     pub fn index32(&self, what: &str, elements: usize) -> Result<u32> {
         index32(self.op, what, elements)
     }
@@ -192,7 +192,7 @@ impl Shapes {
     /// Sees that every element of inputs and outputs has an index of 32 bits.
     ///
     /// # Errors
-    /// Where one has not.
+    /// If one does not.
     pub fn all_indexed(&self) -> Result<()> {
         for desc in self.inputs.iter().flatten().chain(&self.outputs) {
             self.index32("a tensor", desc.len())?;
@@ -208,10 +208,10 @@ impl Shapes {
     }
 }
 
-/// A size as kernels take it.
+/// A size in the form that kernels take.
 ///
 /// # Errors
-/// Where `elements`, an index in some buffer, exceeds 32 bits.
+/// If `elements`, an index in some buffer, exceeds 32 bits.
 pub fn index32(op: &'static str, what: &str, elements: usize) -> Result<u32> {
     u32::try_from(elements).map_err(|_| Error::shape(op, what, elements.to_string(), "at most 2^32 - 1 elements"))
 }

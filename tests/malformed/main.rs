@@ -232,7 +232,7 @@ fn texts_that_cannot_be_scored() {
     fill(InfillOptions { sampler: Sampler { steps: 0, ..Default::default() }, ..ok }, "the number of steps is 0");
 }
 
-/// What a fresh reader found to crash or to pass in silence.
+/// Inputs that once crashed or passed in silence.
 #[test]
 fn sizes_and_values_at_the_edge() {
     let call = |name: &str, arguments: Arguments| {

@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def command_line() -> argparse.ArgumentParser:
-    """One subcommand a claim."""
+    """One subcommand per claim."""
     parser = argparse.ArgumentParser(description=__doc__)
     commands = parser.add_subparsers(dest="claim", required=True)
     for name, claim in CLAIMS.items():

@@ -11,7 +11,7 @@ from texts import InputError
 
 
 def check_file(path: Path, option: str) -> None:
-    """A file can be made here, which is found out before the work, not after it."""
+    """Checks before the work that the file can be created."""
     if path.is_dir() or not path.parent.is_dir():
         raise InputError(f"{option}: {path}: not a file in an existing folder")
 

@@ -98,7 +98,7 @@ def line(values: Sequence[float]) -> tuple[float, float | None]:
 
 
 def trend(curves: Sequence[Sequence[float | None]], logarithm: bool) -> dict[str, Any]:
-    """Last over first value, and the slope a slice (of the logarithm, if asked), of each curve that is whole.
+    """Last over first value, and the slope per slice (of the logarithm, if asked), of each curve that is whole.
     The slope's error is sd / sqrt(n) over curves, or that of the line where there is one curve."""
     whole = [[value for value in curve if value is not None] for curve in curves if None not in curve]
     fits = [line(np.log(curve).tolist() if logarithm else curve) for curve in whole]

@@ -91,12 +91,12 @@ def run(options: argparse.Namespace) -> None:
 def main() -> int:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--human", type=Path, required=True, help="held-out text, a document a line")
+    parser.add_argument("--human", type=Path, required=True, help="held-out text, one document per line")
     parser.add_argument("--samples", type=Path, nargs="*", default=[], help="sets: .txt, .json, .jsonl or a folder")
     parser.add_argument("--judges", default=",".join(JUDGES), help="comma-separated; none: only the other figures")
     parser.add_argument("--train", type=Path, help="training text, for real words and copied n-grams")
-    parser.add_argument("--slice", type=int, default=0, help="words a slice of long texts; 384 is about 512 tokens")
-    parser.add_argument("--words", type=int, default=0, help="words a text for entropy and distinct n-grams; 0: fit")
+    parser.add_argument("--slice", type=int, default=0, help="words per slice of long texts; 384 is about 512 tokens")
+    parser.add_argument("--words", type=int, default=0, help="words per text for entropy and distinct n-grams; 0: fit")
     parser.add_argument("--human-limit", type=int, default=64, help="most pieces of human text; 0: all")
     parser.add_argument("--cache", type=Path, default=CACHE, help=f"folder for the model of gemma, default {CACHE}")
     parser.add_argument("--threads", type=int, default=2)

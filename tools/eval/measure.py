@@ -18,7 +18,7 @@ class Judge(Protocol):
     unit: str
 
     def score(self, texts: Sequence[str], report: Report) -> list[Score]:
-        """One score a text."""
+        """One score per text."""
 
 
 def gather(rows: Sequence[dict[str, float | None]]) -> dict[str, Any]:

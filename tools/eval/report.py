@@ -45,11 +45,11 @@ def spread(figure: dict[str, Any]) -> Cell:
 
 
 def figures(sets: Sequence[dict[str, Any]]) -> list[Row]:
-    """One row a figure."""
+    """One row per figure."""
     rows: list[Row] = [("texts", [(one["texts"], None) for one in sets])]
     if any(one["empty"] for one in sets):
         rows.append(("texts without a word", [(one["empty"], None) for one in sets]))
-    rows.append(("words a text", [spread(one["words"]) for one in sets]))
+    rows.append(("words per text", [spread(one["words"]) for one in sets]))
     for judge, first in sets[0]["perplexity"].items():
         scores = [one["perplexity"][judge] for one in sets]
         rows.append((f"perplexity a {first['unit']}, {judge}", [(score["value"], score["error"]) for score in scores]))
@@ -67,7 +67,7 @@ def figures(sets: Sequence[dict[str, Any]]) -> list[Row]:
 
 
 def slices(names: Sequence[str], sets: Sequence[dict[str, Any]]) -> list[str]:
-    """A table a figure: slice by slice, then last over first; the slopes are a table of their own."""
+    """A table per figure: slice by slice, then last over first; the slopes are a table of their own."""
     lines: list[str] = []
     for figure in sets[0]["slices"]:
         curves = [one["slices"][figure]["curve"] for one in sets]

@@ -101,7 +101,7 @@ def read_set(path: Path, name: str) -> TextSet:
 
 
 def read_sets(paths: Sequence[Path]) -> list[TextSet]:
-    """One set a path, named by its stem; a name that is taken gets a number."""
+    """One set per path, named by its stem; a name that is taken gets a number."""
     sets: list[TextSet] = []
     taken = {"human"}
     for path in paths:

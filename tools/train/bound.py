@@ -1,4 +1,4 @@
-"""A bound on the negative log-likelihood of held-out text, for every variant: nats a token.
+"""A bound on the negative log-likelihood of held-out text, for every variant: nats per token.
 
 Diffusion models: prior + 1/2 integral of exp(-gamma) E|e - x0|^2 d gamma + reconstruction (Kingma et al. 2021, as
 `drdiff eval` computes it). Masked models: the expectation of cross-entropy over the share hidden, over that share.
@@ -58,7 +58,7 @@ def pattern_of(level: Level, length: int) -> Tensor | Sparse:
 def diffusion_window(
     model: Rounded, text: Tensor, level: Level, draws: int, lam: float, rng: np.random.Generator
 ) -> tuple[float, float]:
-    """(bound of one window in nats a token, mean share of the dearest choice)."""
+    """(bound of one window in nats per token, mean share of the dearest choice)."""
     knots = np.array(model.config["schedule"]["gamma"])
     dim, length = model.config["embedding_dim"], len(text)
     t = (np.arange(draws) + rng.random()) / draws
@@ -82,7 +82,7 @@ def diffusion_window(
 
 
 def ends(model: Rounded, e: Tensor, text: Tensor, rng: np.random.Generator) -> float:
-    """Prior and reconstruction, nats a token."""
+    """Prior and reconstruction, nats per token."""
     knots = model.config["schedule"]["gamma"]
     dim = model.config["embedding_dim"]
     alpha, sigma2 = (float(v) for v in alpha_sigma2(torch.tensor(knots[-1], dtype=torch.float64)))
@@ -136,7 +136,7 @@ def main() -> int:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, required=True, help="model directory")
-    parser.add_argument("--text", type=Path, required=True, help="a document a line")
+    parser.add_argument("--text", type=Path, required=True, help="one document per line")
     parser.add_argument("--length", type=int, default=128)
     parser.add_argument("--windows", type=int, default=64)
     parser.add_argument("--draws", type=int, default=16)

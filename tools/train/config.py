@@ -1,4 +1,4 @@
-"""The models that are trained: sizes, and the variants that are held against each other."""
+"""The models that are trained: sizes, and the variants that are compared."""
 
 import argparse
 from dataclasses import dataclass, field
@@ -118,7 +118,7 @@ def base(size: str = "base", vocab: int = 4096) -> Config:
 
 
 def variant(name: str, size: str, vocab: int = 4096) -> tuple[Config, Recipe]:
-    """A configuration and its recipe; expert FLOPs a token are the same in all of them."""
+    """A configuration and its recipe; expert FLOPs per token are the same in all of them."""
     config = base(size, vocab)
     if size == "base" and name == "drdiff":
         return config, Recipe(shipped_shapes())

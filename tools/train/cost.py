@@ -52,7 +52,7 @@ def main() -> int:
         print(json.dumps(case(options.one[0], int(options.one[1]), options.size, options.steps, options.compiled)))
         return 0
     rows = []
-    print("| length | pattern | s a step (least .. most) | peak MiB |\n|---|---|---|---|")
+    print("| length | pattern | s per step (least .. most) | peak MiB |\n|---|---|---|---|")
     for length in options.lengths:
         for pattern in options.patterns:
             shared = ["--size", options.size, "--steps", str(options.steps), "--threads", str(options.threads)]

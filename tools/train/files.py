@@ -34,5 +34,5 @@ def read_documents(path: Path) -> list[str]:
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8 at byte {error.start}") from error
     if not lines:
-        raise InputError(f"{path}: empty, expected a document a line")
+        raise InputError(f"{path}: empty, expected one document per line")
     return lines

@@ -26,10 +26,10 @@ WARMUP = 200
 COOLDOWN = 0.4
 # Hidden matrices; the rest goes to AdamW.
 HIDDEN = ("attention", "experts")
-# A table's row is met once in a while, and bears a step several times as large as a matrix that every token uses.
+# A table's row is seen only now and then, and takes steps several times as large as a matrix that every token uses.
 TABLES = ("embedding", "output.unembed")
 TABLE_FACTOR = 5.0
-# A usual gradient has norm 1 to 20. One in thousands is far larger and is left out; several in a row are no chance.
+# A usual gradient has norm 1 to 20. One in thousands is far larger and is left out; several in a row are no accident.
 OUTLIER = 200.0
 OUTLIERS = 3
 

@@ -39,7 +39,7 @@ RATES = 0.004, 0.01  # of AdamW and Muon
 
 
 def config() -> Config:
-    """0.3 million parameters; no routing, which is not what is asked here."""
+    """0.3 million parameters; no routing, which is not the question here."""
     sizes = {"model_dim": 64, "heads": 4, "layers": 4, "time_dim": 16, "expert_widths": [128], "top_k": 1}
     return base("small", VOCAB) | sizes | {"rotary_dim": 8}
 
@@ -54,7 +54,7 @@ def draw(puzzles: list[Puzzle], anchors: int, pattern: Tensor | Sparse, dim: int
 
 
 def seen(level: Callable[[int], Level], length: int) -> tuple[int, Tensor | Sparse]:
-    """Anchors and pattern at a length: dear to make as a matrix, the same for every text."""
+    """Anchors and pattern at a length: expensive to build as a matrix, the same for every text."""
     here = level(length)
     return here["anchors"], pattern_of(here, length)
 
@@ -141,7 +141,7 @@ def measure(model: Denoiser, level: Callable[[int], Level], lengths: list[int], 
 
 
 def table(rows: list[Row]) -> str:
-    """Markdown: percent right by pattern, length and distance, a table a task."""
+    """Markdown: percent right by pattern, length and distance, a table per task."""
     bins = list(pairwise(BINS))
     lines = []
     for task in MAKERS:
@@ -170,8 +170,8 @@ def main() -> int:
     parser.add_argument(
         "--level-from", type=int, default=1, metavar="N", help="short texts too get the level of N tokens"
     )
-    parser.add_argument("--dense-limit", type=int, default=4096, help="dense attention holds N x N numbers a head")
-    parser.add_argument("--count", type=int, default=24, help="texts a task and length")
+    parser.add_argument("--dense-limit", type=int, default=4096, help="dense attention holds N x N numbers per head")
+    parser.add_argument("--count", type=int, default=24, help="texts per task and length")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--eager", action="store_true")

@@ -39,7 +39,7 @@ def main() -> None:
     tokenizer.save(str(arguments.out))
     held_out = (arguments.corpus / "validation.txt").read_text(encoding="utf-8").splitlines()
     pieces = sum(len(tokenizer.encode(line).ids) for line in held_out)
-    print(f"{tokenizer.get_vocab_size()} pieces, {sum(map(len, held_out)) / pieces:.2f} characters a piece")
+    print(f"{tokenizer.get_vocab_size()} pieces, {sum(map(len, held_out)) / pieces:.2f} characters per piece")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 
 var<workgroup> partial: array<f32, THREADS>;
 
-// The sum of one value a thread, for every thread.
+// The sum of one value per thread, for every thread.
 fn total(lane: Lane, value: f32) -> f32 {
     let thread = lane.thread;
     workgroupBarrier();

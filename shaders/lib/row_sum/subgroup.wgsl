@@ -8,7 +8,7 @@
 // By subgroup.
 var<workgroup> partial: array<f32, THREADS>;
 
-// The sum of one value a thread, for every thread.
+// The sum of one value per thread, for every thread.
 fn total(lane: Lane, value: f32) -> f32 {
     let own = subgroupAdd(value);
     // Behind the reads of an earlier sum.

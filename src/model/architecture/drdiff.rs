@@ -20,7 +20,7 @@ pub const FORMAT: &str = "drdiff-1";
 /// The configuration that a `config.json` stands for. Contradictions are left to the caller's checks.
 ///
 /// # Errors
-/// Where a field is missing, unknown or of another type.
+/// If a field is missing, unknown or of another type.
 pub fn config(path: &Path, text: &str) -> Result<Config> {
     json::parse(path, text, "a configuration of a drdiff model")
 }
@@ -28,7 +28,7 @@ pub fn config(path: &Path, text: &str) -> Result<Config> {
 /// The weights of a checkpoint.
 ///
 /// # Errors
-/// Where a tensor is missing or misshapen.
+/// If a tensor is missing or misshapen.
 pub fn weights(tensors: &mut Tensors, c: &mut Config) -> Result<Weights> {
     Ok(Weights {
         embedding: tensors.take("embedding", &[c.vocab_size, c.embedding_dim])?,

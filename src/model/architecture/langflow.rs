@@ -94,7 +94,7 @@ mod owt {
 /// The configuration that a published `config.json` stands for. Contradictions are left to the caller's checks.
 ///
 /// # Errors
-/// Where a field has another type.
+/// If a field has another type.
 pub fn config(path: &Path, text: &str) -> Result<Config> {
     let published: Published = json::parse(path, text, "a configuration of a LangFlow model")?;
     let dim = published.hidden_size;
@@ -177,7 +177,7 @@ struct LangFlow {
 /// The weights of a checkpoint.
 ///
 /// # Errors
-/// Where a tensor is missing or misshapen, or the memory is refused.
+/// If a tensor is missing or misshapen, or the memory is refused.
 pub fn weights(tensors: &mut Tensors, config: &mut Config) -> Result<Weights> {
     let (v, d) = (config.vocab_size, config.model_dim);
     let mut embedding = tensors.floats("backbone.vocab_embed.embedding", &[v, d])?;

@@ -77,7 +77,7 @@ impl Config {
     /// Reads and checks a `config.json`.
     ///
     /// # Errors
-    /// Where it cannot be read, and as [`Config::parse`].
+    /// If it cannot be read, and as [`Config::parse`].
     #[cfg(not(target_family = "wasm"))]
     pub fn read(path: &Path) -> Result<Self> {
         Self::parse(path, &crate::files::read_model_file(path)?)
@@ -86,7 +86,7 @@ impl Config {
     /// Checks the bytes of a `config.json`, which errors call `path`.
     ///
     /// # Errors
-    /// Where they are no such JSON, are of no known format, or contradict themselves.
+    /// If they are not such JSON, are of no known format, or contradict themselves.
     pub fn parse(path: &Path, json: &[u8]) -> Result<Self> {
         let text = utf8(path, json)?;
         let architecture = detect(path, text)?;
@@ -102,7 +102,7 @@ impl Weights {
     /// Reads the weights of a model directory: `model.safetensors`, or shards with `model.safetensors.index.json`.
     ///
     /// # Errors
-    /// Where a file is missing, damaged or contradicts the configuration, or a weight is not finite (infinity in f16 or
+    /// If a file is missing, damaged or contradicts the configuration, or a weight is not finite (infinity in f16 or
     /// bf16 too: it is what an overflow leaves, and no sum with it means anything).
     #[cfg(not(target_family = "wasm"))]
     pub fn read(folder: &Path, config: &mut Config) -> Result<Self> {

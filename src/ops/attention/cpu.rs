@@ -36,7 +36,7 @@ struct Task<'a> {
     sizes: Sizes,
     scale: f32,
     pattern: &'a Pattern,
-    /// Sorted; unused where the pattern is dense.
+    /// Sorted; not used if the pattern is dense.
     globals: &'a [u32],
     /// Rows of each sequence, or empty where all count.
     lengths: &'a [u32],
@@ -65,7 +65,7 @@ struct Head<'a> {
 /// `out` and `lse` of `[q, k, v]`, each `[B, N, H, Dh]`.
 ///
 /// # Errors
-/// Where memory is refused.
+/// If memory is refused.
 fn attention(task: &Task<'_>, qkv: [&[f32]; 3], out: &mut [f32], lse: &mut [f32]) -> Result<()> {
     let Sizes { batch, rows, heads, head_dim } = task.sizes;
     let is_global = memory::zeroed("the global positions", rows)?;
@@ -115,7 +115,7 @@ fn by_head(x: &[f32], sizes: &Sizes) -> Result<Vec<f32>> {
 }
 
 impl Plan<'_> {
-    /// One head of one sequence: `out` `[N, Dh]` and `lse` `[N]` hold what padding holds.
+    /// One head of one sequence: `out` `[N, Dh]` and `lse` `[N]` start with what padding holds.
     fn head(&self, head: &Head<'_>, out: &mut [f32], lse: &mut [f32]) -> Result<()> {
         let d = self.task.sizes.head_dim;
         let blocks = out.par_chunks_mut(QUERIES * d).zip(lse.par_chunks_mut(QUERIES)).enumerate();

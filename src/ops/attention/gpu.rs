@@ -9,7 +9,7 @@ use crate::{Desc, Result};
 const TILE: usize = shaders::attention_dense::TILE as usize;
 /// Dimensions by which the widths of kernels grow.
 const CHUNK: usize = shaders::attention_dense::CHUNK as usize;
-/// Fewest keys of a range of the global rows: less does not pay for its partial result.
+/// Smallest range of keys for the global rows: fewer are not worth a partial result.
 const SPLIT: usize = 256;
 
 crate::params! {
@@ -58,7 +58,8 @@ const MERGE: Kernel = Kernel::core(shaders::ATTENTION_MERGE, Params::FIELDS, MER
 /// Every variant.
 pub(super) const KERNELS: &[&[Kernel]] = &[&DENSE, &LOCAL, &DILATED, &GLOBAL_KEYS, &GLOBAL_ROWS, &[MERGE]];
 
-/// Ranges of keys for the global rows, and the keys in each. Never so many that partial results outgrow `out`.
+/// Ranges of keys for the global rows, and the keys in each. Never so many that partial results need more memory than
+/// `out`.
 fn splits(rows: usize, globals: usize) -> (usize, usize) {
     let most = rows.div_ceil(SPLIT).min(rows / globals).max(1);
     let keys = rows.div_ceil(most).next_multiple_of(TILE);

@@ -46,15 +46,15 @@ pub enum Pattern {
 /// [`MAX_HEAD_DIM`].
 ///
 /// NMSE is at most 1e-9 in f32 wherever scores are below 1e37 and those that share a query's weight are either below 200
-/// or equal: a score is rounded to some 1e-7 of its size, and the weights are off by as much. Between nearly equal scores
-/// of 1,000 expect 1e-8, growing with the square.
+/// or equal: a score is rounded to about 1e-7 of its size, and the weights are off by as much. Between nearly equal
+/// scores of 1,000 expect 1e-8, growing with the square.
 #[derive(Clone, Debug, Default)]
 pub struct Attention {
-    /// Heads of packed inputs `[B, N, H Dh]`; otherwise the shape tells.
+    /// Number of heads, for packed inputs `[B, N, H Dh]`; otherwise it follows from the shape.
     pub heads: Option<usize>,
-    /// Who sees whom.
+    /// Which positions see which.
     pub pattern: Pattern,
-    /// Multiplies the scores; `1 / sqrt(Dh)` where it is not given.
+    /// Multiplies the scores; `1 / sqrt(Dh)` by default.
     pub scale: Option<f32>,
 }
 

@@ -12,7 +12,7 @@ crate::params! {
     }
 }
 
-/// One thread an element.
+/// One thread per element.
 const BAYES_QUERY: Kernel = Kernel::core(shaders::SOLVER_BAYES_QUERY, Params::FIELDS, &[false, false, false, true]);
 /// Every variant.
 pub(super) const KERNELS: &[&[Kernel]] = &[&[BAYES_QUERY]];

@@ -13,7 +13,7 @@ crate::params! {
     }
 }
 
-/// One thread an element.
+/// One thread per element.
 const EMBEDDING: Kernel = Kernel::core(shaders::NN_EMBEDDING, Params::FIELDS, &[false, false, true]);
 /// Every variant.
 pub(super) const KERNELS: &[&[Kernel]] = &[&[EMBEDDING]];

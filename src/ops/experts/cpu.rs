@@ -33,7 +33,7 @@ pub(super) fn run(op: &Experts, shapes: &Shapes, io: &mut CpuIo<'_>) -> Result<(
     Ok(())
 }
 
-/// An integer that sorts as the float does: NaN below all, both zeros alike.
+/// An integer that sorts like the float: NaN lowest, both zeros equal.
 fn sort_key(x: f32) -> u32 {
     let bits = x.to_bits();
     match x {
@@ -48,7 +48,7 @@ fn sort_key(x: f32) -> u32 {
 /// `[N, k]`, softmax of the chosen logits.
 ///
 /// # Errors
-/// Where memory is refused.
+/// If memory is refused.
 fn top_k(logits: &[f32], bias: Option<&[f32]>, experts: usize, k: usize, indices: &mut [u32]) -> Result<Vec<f32>> {
     let mut gates = memory::zeroed("the gates of the experts", indices.len())?;
     let rows = indices.par_chunks_mut(k).zip(gates.par_chunks_mut(k)).zip(logits.par_chunks(experts));
@@ -104,7 +104,7 @@ struct Task<'a> {
 /// Runs every entry (token `n`'s choice `c` is entry `n * k + c`) through its expert.
 ///
 /// # Errors
-/// Where memory is refused.
+/// If memory is refused.
 fn outputs(x: &[f32], indices: &[u32], counts: &[u32], k: usize, weights: &Weights) -> Result<ExpertOutputs> {
     let dim = weights.dim;
     // The first row of each expert; none for one without units.

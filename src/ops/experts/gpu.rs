@@ -60,7 +60,7 @@ const BLOCK: usize = shaders::experts_top_k::BLOCK as usize;
 const COLUMNS: usize = shaders::experts_gate_up::COLUMNS as usize;
 /// Words of an entry of the tile table.
 const TILE_WORDS: usize = shaders::experts_scan::TILE_WORDS as usize;
-/// Elements of the largest scratch of a pass: 64 MiB, half of what WebGPU promises for a binding.
+/// Elements of the largest scratch of a pass: 64 MiB, half of what WebGPU guarantees for a binding.
 const SCRATCH: usize = 1 << 24;
 
 /// Sizes of a call.
@@ -72,7 +72,7 @@ struct Sizes {
     top_k: usize,
     /// Hidden units of the widest expert.
     widest: usize,
-    /// Most hidden values that a token can take.
+    /// The most hidden values that a token can need.
     hidden: usize,
 }
 

@@ -83,7 +83,7 @@ fn build(arguments: &mut Arguments) -> Result<Box<dyn Op>> {
 }
 
 impl Experts {
-    /// E and the sum of the widths, where they and `top_k` are as they must be.
+    /// E and the sum of the widths, once they and `top_k` are valid.
     pub(crate) fn check(&self) -> Result<(usize, usize)> {
         let experts = self.widths.len();
         if !(1..=MAX_EXPERTS).contains(&experts) {
@@ -124,7 +124,7 @@ impl Op for Experts {
         Ok(reference::run(self, shapes, io))
     }
 
-    /// As if every expert had the same share of the tokens; which it has, only the data tell.
+    /// Assumes that every expert gets the same share of the tokens; the true shares depend on the data.
     fn cost(&self, shapes: &Shapes) -> Cost {
         let (dim, units) = (shapes.size(D) as f64, shapes.size(F) as f64);
         let entries = shapes.rows() as f64 * self.top_k as f64;

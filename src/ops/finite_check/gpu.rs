@@ -14,7 +14,7 @@ crate::params! {
     }
 }
 
-/// One workgroup a row.
+/// One workgroup per row.
 const FINITE_CHECK: Kernel = Kernel::core(
     shaders::SOLVER_FINITE_CHECK,
     Params::FIELDS,

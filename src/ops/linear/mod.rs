@@ -35,7 +35,7 @@ pub enum Activation {
 /// and size come closest to the bound.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Linear {
-    /// Applied ahead of gate and residual.
+    /// Applied before gate and residual.
     pub activation: Activation,
     /// First element of the gate.
     pub gate_offset: usize,

@@ -13,7 +13,7 @@ crate::params! {
     }
 }
 
-/// One thread a block of 4.
+/// One thread per block of 4.
 const NOISE: Kernel = Kernel::core(shaders::SOLVER_NOISE, Params::FIELDS, &[false, true, true]);
 /// Every variant.
 pub(super) const KERNELS: &[&[Kernel]] = &[&[NOISE]];

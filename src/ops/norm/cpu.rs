@@ -10,7 +10,7 @@ const ROWS: usize = 16;
 /// Above this a sum of squares may be infinite; it is then taken of values times 2^-72, beside which eps is nothing.
 const OVERFLOWING: f32 = 1e38;
 const SHRINK: f32 = 1.0 / (1_u128 << 72) as f32;
-/// Sums run side by side, so that they fit vector registers.
+/// Sums computed side by side, to fill vector registers.
 const LANES: usize = 8;
 
 pub(super) fn run(op: &Norm, shapes: &Shapes, io: &mut CpuIo<'_>) {

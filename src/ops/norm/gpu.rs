@@ -17,7 +17,7 @@ crate::params! {
     }
 }
 
-/// One row a workgroup.
+/// One row per workgroup.
 const NORM: Kernel = Kernel::core(shaders::NN_NORM, Params::FIELDS, &[false, false, true]);
 /// The same, with sums over subgroups by their own operations.
 const NORM_SUBGROUP: Kernel = NORM.of_tier(Tier::Subgroup, &[Capability::Subgroups]);

@@ -1,4 +1,4 @@
-//! `norm`: RMS or layer norm without learned weights, then a shift and a scale that come from elsewhere.
+//! `norm`: RMS or layer norm without learned weights, then a shift and a scale from an input.
 
 #[cfg(feature = "cpu")]
 mod cpu;
@@ -20,7 +20,7 @@ pub enum NormKind {
     /// The root of its mean square plus `eps`.
     #[default]
     Rms,
-    /// Less its mean, the root of its variance plus `eps`.
+    /// The root of its variance plus `eps`, after subtracting its mean.
     Layer,
 }
 

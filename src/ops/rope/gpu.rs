@@ -15,7 +15,7 @@ crate::params! {
     }
 }
 
-/// One thread an element.
+/// One thread per element.
 const ROPE: Kernel = Kernel::core(shaders::NN_ROPE, Params::FIELDS, &[false, false, true]);
 /// Every variant.
 pub(super) const KERNELS: &[&[Kernel]] = &[&[ROPE]];

@@ -58,7 +58,7 @@ fn build(arguments: &mut Arguments) -> Result<Box<dyn Op>> {
 /// `p base^(-2j / rotary_dim)`; the rows of the anchors, which come first, are zeros and so set those dims to zero.
 ///
 /// # Errors
-/// Where `rotary_dim` is odd, or the memory is refused.
+/// If `rotary_dim` is odd, or the memory is refused.
 pub fn rope_table(anchors: usize, positions: usize, rotary_dim: usize, base: f64) -> Result<Tensor> {
     even(rotary_dim)?;
     let pairs = rotary_dim / 2;

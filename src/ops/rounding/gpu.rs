@@ -17,7 +17,7 @@ crate::params! {
 const TILE: usize = shaders::vocab_rounding::ROWS as usize;
 const _: () = assert!(shaders::vocab_rounding::KEYS as usize == TILE);
 
-/// A tile of rows a workgroup.
+/// A tile of rows per workgroup.
 const ROUNDING: Kernel = Kernel::core(shaders::VOCAB_ROUNDING, Params::FIELDS, &[false, false, true]);
 /// Every variant.
 pub(super) const KERNELS: &[&[Kernel]] = &[&[ROUNDING]];

@@ -1,4 +1,4 @@
-//! `router`: how much each token wants each expert.
+//! `router`: how well each expert suits each token.
 
 #[cfg(feature = "cpu")]
 mod cpu;

@@ -14,7 +14,7 @@ crate::params! {
     }
 }
 
-/// One workgroup a segment and 16 dimensions.
+/// One workgroup per segment and 16 dimensions.
 const SEGMENT_MEAN: Kernel = Kernel::core(shaders::SOLVER_SEGMENT_MEAN, Params::FIELDS, &[false, false, true]);
 /// Every variant.
 pub(super) const KERNELS: &[&[Kernel]] = &[&[SEGMENT_MEAN]];

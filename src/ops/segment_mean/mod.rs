@@ -1,4 +1,4 @@
-//! `segment_mean`: what the text says now, segment by segment.
+//! `segment_mean`: the mean of the current prediction over each segment.
 
 #[cfg(feature = "cpu")]
 mod cpu;

@@ -16,7 +16,7 @@ crate::params! {
     }
 }
 
-/// One thread an element, one dispatch a step.
+/// One thread per element, one dispatch per step.
 const STEP: Kernel = Kernel::core(shaders::SOLVER_TRAJECTORY, Params::FIELDS, &[false, false, true]);
 /// Every variant.
 pub(super) const KERNELS: &[&[Kernel]] = &[&[STEP]];

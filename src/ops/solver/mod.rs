@@ -73,7 +73,7 @@ impl Solver {
     /// A solver for `alpha` and `sigma` `[S+1]`, noisy to clean.
     ///
     /// # Errors
-    /// Where the order is not 1 or 2, the schedules differ in length or are empty, or a point is not a strict step
+    /// If the order is not 1 or 2, the schedules differ in length or are empty, or a point is not a strict step
     /// towards clean: a repeated point has no ratio, and 2M would be NaN from there on.
     pub fn new(alpha: &[f32], sigma: &[f32], order: usize, lower_order_final: bool) -> Result<Self> {
         if !(1..=2).contains(&order) {
@@ -89,7 +89,7 @@ impl Solver {
             let (a, s) = (alpha[i], sigma[i]);
             let last = i + 1 == alpha.len();
             if !(a.is_finite() && s.is_finite() && a >= 0.0 && s >= 0.0 && (s > 0.0 || (last && a > 0.0))) {
-                let expected = "finite, not negative, sigma above 0 but at the end";
+                let expected = "finite, not negative, sigma above 0 except at the end";
                 return Err(Error::argument(format!("point {i} of the schedule"), format!("({a}, {s})"), expected));
             }
             // alpha / sigma must grow: compared by products, so that sigma = 0 needs no case of its own.

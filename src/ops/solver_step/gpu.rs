@@ -17,7 +17,7 @@ crate::params! {
     }
 }
 
-/// One thread an element.
+/// One thread per element.
 const SOLVER_STEP: Kernel = Kernel::core(
     shaders::SOLVER_SOLVER_STEP,
     Params::FIELDS,

@@ -31,7 +31,7 @@ crate::params! {
         pub refresh: f32,
         /// Philox stream of this step's noise.
         pub stream: f32,
-        /// 1 where this step sharpens the network's logits. Read through a graph's weights, by no kernel.
+        /// 1 where this step sharpens the network's logits. No kernel reads it; a graph's weights do.
         pub sharpen: f32,
         /// The number of this evaluation, from 1.
         pub evaluation: f32,

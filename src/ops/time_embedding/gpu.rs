@@ -11,7 +11,7 @@ crate::params! {
     }
 }
 
-/// One thread a frequency.
+/// One thread per frequency.
 const TIME_EMBEDDING: Kernel = Kernel::core(shaders::NN_TIME_EMBEDDING, Params::FIELDS, &[false, false, true]);
 /// Every variant.
 pub(super) const KERNELS: &[&[Kernel]] = &[&[TIME_EMBEDDING]];

@@ -1,4 +1,4 @@
-//! `time_embedding`: the features by which the network sees the time.
+//! `time_embedding`: the features that tell the network the time.
 
 #[cfg(feature = "cpu")]
 mod cpu;
@@ -62,7 +62,7 @@ fn build(arguments: &mut Arguments) -> Result<Box<dyn Op>> {
 /// `w_j = 4 (1/64)^(j / (dim/2 - 1))`.
 ///
 /// # Errors
-/// Where `dim` is odd or below 4.
+/// If `dim` is odd or below 4.
 pub fn time_frequencies(dim: usize) -> Result<Tensor> {
     check_dim(dim)?;
     let half = dim / 2;

@@ -60,7 +60,7 @@ struct Row {
 }
 
 impl Row {
-    /// Takes in another part; gives what both parts' weighted sums are to be multiplied by. Equals keep `self`'s token.
+    /// Takes in another part; returns the factors for both parts' weighted sums. On a tie, `self`'s token stays.
     fn absorb(&mut self, other: Self) -> [f32; 2] {
         let rises = other.best > self.best;
         let (mut kept, moved) = if rises { (other, *self) } else { (*self, other) };
@@ -84,7 +84,7 @@ impl Vocabulary<'_> {
     /// Writes x0, lse, entropy and token of all rows.
     ///
     /// # Errors
-    /// Where memory is refused.
+    /// If memory is refused.
     fn expectation(&self, x0: &mut [f32], lse: &mut [f32], entropy: &mut [f32], token: &mut [u32]) -> Result<()> {
         let blocks = self.sequence.div_ceil(ROWS).max(1);
         let spans = (TASKS / blocks).clamp(1, self.vocab.div_ceil(KEYS));

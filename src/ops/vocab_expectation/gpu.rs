@@ -31,7 +31,8 @@ crate::params! {
 
 const WRITES: &[bool] = &[false, false, false, false, true, true, true, true];
 const EXPECTATION: Kernel = Kernel::core(shaders::VOCAB_EXPECTATION, Params::FIELDS, WRITES);
-/// 32 rows and 32, 64, 128 or 256 columns of `x0` a workgroup; wider embeddings take several, which each make the scores.
+/// 32 rows and 32, 64, 128 or 256 columns of `x0` a workgroup; wider embeddings take several, each of which computes
+/// the scores.
 const EXPECTATIONS: [Kernel; 4] = [
     EXPECTATION.with(&[("VALUE_DIM", 32)]),
     EXPECTATION.with(&[("VALUE_DIM", 64)]),
@@ -46,14 +47,14 @@ pub(super) const KERNELS: &[&[Kernel]] = &[&EXPECTATIONS, &[MERGE]];
 /// Rows of a workgroup, and tokens of a tile.
 const TILE: usize = shaders::vocab_expectation::ROWS as usize;
 const _: () = assert!(shaders::vocab_expectation::KEYS as usize == TILE);
-/// Workgroups wanted: where rows give fewer, the vocabulary is split.
+/// Target number of workgroups: if the rows give fewer, the vocabulary is split.
 const GROUPS: usize = 256;
-/// Fewest tiles of a split: below, what a split costs in the merge shows.
+/// Fewest tiles per split: with fewer, the merge costs more than the split gains.
 const SPLIT_TILES: usize = 8;
-/// The merge kernel holds one factor a thread.
+/// The merge kernel holds one factor per thread.
 const MAX_SPLITS: usize = shaders::vocab_merge::MAX_SPLITS as usize;
 
-/// Elements of the largest scratch of a pass over the rows: 64 MiB, half of what WebGPU promises for a binding.
+/// Elements of the largest scratch of a pass over the rows: 64 MiB, half of what WebGPU guarantees for a binding.
 const SCRATCH: usize = 1 << 24;
 /// Passes begin at a multiple of this many rows: 256 bytes of one word each, WebGPU's alignment of bindings.
 const PASS_ROWS: usize = 64;

@@ -4,7 +4,7 @@ use super::{exceeds, nmse};
 use drdiff::graph::{Executor, ExecutorOptions, Graph, Value};
 use drdiff::{Data, Device, Result, Tensor, memory};
 
-/// Where two devices part.
+/// Where two devices differ.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Difference {
     /// Place of the op in the graph.
@@ -21,7 +21,7 @@ pub struct Difference {
 /// output that differs by more than `tolerance`. `build` must make the same graph both times.
 ///
 /// # Errors
-/// Where a graph cannot be built or run.
+/// If a graph cannot be built or run.
 pub fn first_difference(
     build: impl Fn() -> Result<Graph>,
     states: &[(Value, Tensor)],

@@ -5,7 +5,7 @@ use drdiff::{Data, Tensor};
 
 use crate::near_tie;
 
-/// A rule over (inputs, got, wanted); says what is wrong.
+/// A rule over (inputs, got, wanted); returns what is wrong.
 pub type Rule = fn(&[Option<Tensor>], &[u32], &[u32]) -> Result<(), String>;
 
 /// What an output must meet.
@@ -17,11 +17,11 @@ pub enum Check {
     Absolute(f64),
     /// Equal bits.
     Exact,
-    /// A rule of the op's own over (inputs, got, wanted); says what is wrong.
+    /// A rule of the op's own over (inputs, got, wanted); returns what is wrong.
     Rule(Rule),
 }
 
-/// What came of a check.
+/// The outcome of a check.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Judged {
     /// The error in the check's own measure (0 where it is exact).
@@ -51,7 +51,7 @@ pub fn nmse(got: &[f32], want: &[f64]) -> f64 {
     if power > 0.0 { error / power } else { error / got.len().max(1) as f64 }
 }
 
-/// Whether an error is above its limit; NaN is.
+/// Whether an error is above its limit; NaN always is.
 pub fn exceeds(error: f64, limit: f64) -> bool {
     error.is_nan() || error > limit
 }

@@ -11,7 +11,7 @@ pub struct Gen {
 }
 
 impl Gen {
-    /// A generator; `salt` tells ops apart.
+    /// A generator; `salt` makes ops differ.
     pub fn new(seed: u64, salt: &str) -> Self {
         let salt = salt.bytes().fold(0_u64, |hash, byte| hash.wrapping_mul(131).wrapping_add(byte.into()));
         Self { seed: seed ^ salt << 20, stream: 0 }

@@ -33,7 +33,7 @@ impl Relation {
     /// Makes the calls.
     ///
     /// # Errors
-    /// Where one cannot be made.
+    /// If one cannot be made.
     pub fn claims(&self, calls: &mut Calls<'_>) -> Result<Vec<Claim>> {
         (self.law)(calls)
     }
@@ -55,7 +55,7 @@ impl<'a> Calls<'a> {
     /// Calls the op.
     ///
     /// # Errors
-    /// Where it refuses the arguments or the device fails.
+    /// If it refuses the arguments or the device fails.
     pub fn run(&mut self, arguments: &Arguments) -> Result<Outputs> {
         let options = ExecutorOptions { sentinels: self.sentinels, ..Default::default() };
         let mut prepared = Call::by_name(self.entry, arguments.try_clone()?)?.prepare(self.device, options)?;
@@ -80,7 +80,7 @@ impl Outputs {
     /// An output.
     ///
     /// # Errors
-    /// Where the op has none of this name.
+    /// If the op has none of this name.
     pub fn get(&self, name: &str) -> Result<&Tensor> {
         Ok(&self.find(name)?.2)
     }
@@ -88,7 +88,7 @@ impl Outputs {
     /// The elements of an output in f64.
     ///
     /// # Errors
-    /// Where the op has none of this name.
+    /// If the op has none of this name.
     pub fn wide(&self, name: &str) -> Result<Vec<f64>> {
         Ok(self.get(name)?.as_f32().unwrap_or(&[]).iter().map(|&x| f64::from(x)).collect())
     }
@@ -96,7 +96,7 @@ impl Outputs {
     /// Claims that an output equals `want`, value for value.
     ///
     /// # Errors
-    /// Where the op has none of this name.
+    /// If the op has none of this name.
     pub fn same(&self, name: &'static str, want: &Tensor) -> Result<Claim> {
         Ok(Claim::same(name, self.get(name)?, want))
     }
@@ -104,7 +104,7 @@ impl Outputs {
     /// Claims that an output is `want` but for rounding: within what the op's own check allows each of two sides.
     ///
     /// # Errors
-    /// Where the op has none of this name.
+    /// If the op has none of this name.
     pub fn close(&self, name: &'static str, want: Vec<f64>) -> Result<Claim> {
         self.close_by(name, self.get(name)?, want)
     }
@@ -112,7 +112,7 @@ impl Outputs {
     /// Claims the same of `got`, which was made of outputs of this name.
     ///
     /// # Errors
-    /// Where the op has none of this name.
+    /// If the op has none of this name.
     pub fn close_by(&self, name: &'static str, got: &Tensor, want: Vec<f64>) -> Result<Claim> {
         let check = match self.find(name)?.1 {
             // Errors add up, and NMSE is a square.

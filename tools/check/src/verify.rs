@@ -86,7 +86,7 @@ fn hash(digest: u64, words: &[u32]) -> u64 {
 /// expected outputs are all trivial (zero, or one value over and over) compares nothing, and fails.
 ///
 /// # Errors
-/// Where the case could not be run at all.
+/// If the case could not be run at all.
 pub fn run_case(entry: &Entry, case: &Case, device: &Device, sentinels: bool) -> Result<CaseReport> {
     let call = || Call::by_name(entry, case.arguments.try_clone()?);
     let mut reference = call()?.prepare(&Device::Reference, Default::default())?;
@@ -119,14 +119,14 @@ pub fn run_case(entry: &Entry, case: &Case, device: &Device, sentinels: bool) ->
 /// What to say of the buffers of a call whose sentinel words did not survive.
 pub(super) fn broken_sentinels(prepared: &Prepared) -> Result<Vec<String>> {
     let broken = prepared.executor.check_sentinels()?;
-    Ok(broken.into_iter().map(|buffer| format!("words behind {buffer} were overwritten")).collect())
+    Ok(broken.into_iter().map(|buffer| format!("words after {buffer} were overwritten")).collect())
 }
 
 /// Runs the cases and relations of an op. The reference runs relations alone: as a case it would be compared with
 /// itself.
 ///
 /// # Errors
-/// Where the device was lost, or nothing ran.
+/// If the device was lost, or nothing ran.
 pub fn verify(entry: &Entry, device: &Device, options: &VerifyOptions) -> Result<OpReport> {
     let mut report = OpReport::default();
     let stride = options.stride.max(1);
@@ -181,7 +181,7 @@ pub fn verify(entry: &Entry, device: &Device, options: &VerifyOptions) -> Result
 /// Runs the calls of a relation on `device`; gives what failed, in words.
 ///
 /// # Errors
-/// Where a call could not be run at all.
+/// If a call could not be run at all.
 pub fn run_relation(entry: &Entry, relation: &Relation, device: &Device, sentinels: bool) -> Result<Vec<String>> {
     let mut calls = Calls::new(entry, device, sentinels);
     let claims = relation.claims(&mut calls)?;

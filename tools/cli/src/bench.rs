@@ -15,14 +15,14 @@ use crate::{Failure, print};
 
 #[derive(Args)]
 pub struct Bench {
-    /// This op alone
+    /// Only this op
     #[arg(long)]
     op: Option<String>,
     #[command(flatten)]
     device: DeviceArgs,
     #[arg(long, value_enum, default_value_t = Format::Table)]
     output: Format,
-    /// Timed runs of each case
+    /// Timed runs per case
     #[arg(long, default_value_t = 5)]
     runs: usize,
 }
@@ -124,7 +124,7 @@ impl Bench {
     }
 }
 
-/// Milliseconds of each run, sorted, one run ahead not counted. On a GPU by timestamps where it has them.
+/// Milliseconds of each run, sorted, after one uncounted run. On a GPU by timestamps, if it has them.
 fn measure(call: Call, device: &Device, runs: usize) -> drdiff::Result<(Vec<f64>, Cost)> {
     let options = ExecutorOptions { profile: true, ..Default::default() };
     let mut prepared = call.prepare(device, options)?;

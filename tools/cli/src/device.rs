@@ -7,11 +7,11 @@ use drdiff::{Device, DeviceChoice, GpuOptions, Tier};
 
 #[derive(Args, Clone)]
 pub struct DeviceArgs {
-    /// auto, cpu, gpu (the first adapter, software drivers included), reference, an index or a PCI bus id from `info`, or
+    /// auto, cpu, reference, gpu (the first adapter, even a software driver), an index or a PCI bus id from `info`, or
     /// part of an adapter's name
     #[arg(long, default_value = "auto", value_name = "DEVICE", value_parser = |text: &str| text.parse::<DeviceChoice>())]
     device: DeviceChoice,
-    /// Force a tier of kernels
+    /// Use this tier of kernels, or fail
     #[arg(long, value_enum)]
     tier: Option<TierArg>,
 }

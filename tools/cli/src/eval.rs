@@ -17,13 +17,13 @@ use crate::{Failure, note, print, samples};
 
 #[derive(Args)]
 pub struct Eval {
-    /// Text to score, UTF-8, each line a document
+    /// Text to score: UTF-8, one document per line
     #[arg(long, value_name = "FILE", required_unless_present = "samples")]
     text: Option<PathBuf>,
-    /// Texts to count: one a file, or those in .json files that `generate --json` printed
+    /// Texts whose variety is measured: one per file, or .json files as `generate --json` prints them
     #[arg(long, value_name = "FILE", num_args = 1..)]
     samples: Vec<PathBuf>,
-    /// Tokens of a window
+    /// Tokens per window
     #[arg(long, default_value_t = 512)]
     length: usize,
     /// Windows to score, spread evenly over the text [default: all]
@@ -32,22 +32,22 @@ pub struct Eval {
     /// Noise levels at which each window is scored
     #[arg(long, default_value_t = 8)]
     draws: usize,
-    /// Windows of one evaluation
+    /// Windows per evaluation
     #[arg(long, default_value_t = 4)]
     batch: usize,
-    /// Seed of all noise and of what is hidden
+    /// Seed of the noise and of the choice of hidden tokens
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Share of the dearest choice's expert FLOPs, in (0, 1] [default: what the model was trained for]
+    /// Share of the most expensive choice's expert FLOPs, above 0, at most 1 [default: the model's own]
     #[arg(long)]
     budget: Option<f64>,
-    /// Share of the tokens to hide and fill in again, between 0 and 1
+    /// Share of the tokens to hide and fill in, between 0 and 1
     #[arg(long, value_name = "SHARE", default_value_t = 0.3)]
     infill: f64,
-    /// Windows to fill in; 0 is none
+    /// Windows to fill in; 0 for none
     #[arg(long, default_value_t = 4)]
     infill_windows: usize,
-    /// Evaluations of the network, for filling in
+    /// Steps for filling in
     #[arg(long, default_value_t = 20)]
     steps: usize,
     /// The solver, for filling in

@@ -63,7 +63,7 @@ impl Report {
             let _ = writeln!(
                 out,
                 "infill accuracy           {accuracy:8.4} ± {error:.4}  of {hidden} hidden tokens in {windows} windows\n  \
-                 commonest token always  {baseline:8.4}"
+                 always guessing the commonest  {baseline:8.4}"
             );
         }
         if !out.is_empty() {
@@ -117,7 +117,7 @@ fn likelihood_table(l: &Likelihood) -> String {
         part("prior", l.prior),
         part("diffusion", l.bound.diffusion),
         part("reconstruction", l.reconstruction),
-        bound("not conditioned on itself", &l.unconditioned),
+        bound("without a first prediction", &l.unconditioned),
         format!("{:<26}{:8.4}\n", "expert FLOPs share", l.expert_share),
     ]
     .concat()

@@ -21,24 +21,24 @@ const DEFAULT_PROMPT: &str = "And he said to them,";
 
 #[derive(Args)]
 pub struct Generate {
-    /// The text's beginning ["And he said to them," where neither prompt nor suffix is given]
+    /// How the text begins [default: "And he said to them," if there is no suffix either]
     prompt: Option<String>,
-    /// The text's end: what lies between is filled in
+    /// How the text ends; what lies between is filled in
     #[arg(long)]
     suffix: Option<String>,
-    /// Tokens of the text, prompt included
+    /// Length of the text in tokens, including the prompt
     #[arg(long, default_value_t = 256)]
     length: usize,
-    /// Texts, sampled as one batch
+    /// How many texts to sample, as one batch
     #[arg(long, default_value_t = 1)]
     count: usize,
-    /// Evaluations of the network
+    /// Denoising steps (evaluations of the network)
     #[arg(long, default_value_t = 20)]
     steps: usize,
-    /// The first text's seed; each further one adds 1
+    /// Seed of the first text; each further text adds 1
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Share of the dearest choice's expert FLOPs, in (0, 1] [default: what the model was trained for]
+    /// Share of the most expensive choice's expert FLOPs, above 0, at most 1 [default: the model's own]
     #[arg(long)]
     budget: Option<f64>,
     /// The solver
@@ -47,10 +47,10 @@ pub struct Generate {
     /// Strength of the guidance by anchor states, 0 to 1
     #[arg(long, default_value_t = 0.0)]
     guidance: f32,
-    /// What the network's logits are divided by: below 1, likelier and less varied text [default: the model's own]
+    /// Divides the network's logits: below 1, text is likelier and less varied [default: the model's own]
     #[arg(long)]
     temperature: Option<f32>,
-    /// How far what the context says is stressed against how often a token occurs anyway, 0 to 4 [default: the model's own]
+    /// How much the context counts compared with how often a token occurs anyway, 0 to 4 [default: the model's own]
     #[arg(long)]
     emphasis: Option<f32>,
     /// The largest gamma at which temperature and emphasis act [default: the model's own]
@@ -60,13 +60,13 @@ pub struct Generate {
     device: DeviceArgs,
     #[command(flatten)]
     model: ModelArgs,
-    /// Show the evolving texts on standard error every so many steps
+    /// Show the texts on standard error every STEPS steps
     #[arg(long, value_name = "STEPS")]
     snapshots: Option<usize>,
     /// Write the time of every op as a Chrome trace
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
-    /// Write which experts each position went to: .png a picture, .json the data
+    /// Write which experts each position went to, as a picture (.png) or as data (.json)
     #[arg(long, value_name = "FILE")]
     routing: Option<PathBuf>,
     /// Print JSON
@@ -128,7 +128,7 @@ impl Generate {
         let positions: usize = generated.iter().map(|generated| generated.tokens.len()).sum();
         let (peak, bound) = session.plan().map_or((0, 0), |plan| (plan.peak(), plan.lower_bound()));
         note(format_args!(
-            "{positions} tokens in {seconds:.2} s: {:.1} tokens/s, {:.3} s a step; temporaries {:.1} MiB (lower bound {:.1})",
+            "{positions} tokens in {seconds:.2} s: {:.1} tokens/s, {:.3} s per step; temporaries {:.1} MiB (lower bound {:.1})",
             positions as f64 / seconds,
             seconds / self.steps as f64,
             peak as f64 / 1048576.0,

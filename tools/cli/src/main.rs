@@ -36,15 +36,15 @@ struct Cli {
 enum Command {
     /// Generate text
     Generate(generate::Generate),
-    /// Bound the likelihood of a text, fill in its gaps, and count what samples are made of
+    /// Measure a model on a text (likelihood bound, infill), and how varied texts are
     Eval(eval::Eval),
     /// Denoise tensors with a model: one evaluation or a whole run
     Denoise(denoise::Denoise),
-    /// Hold every op against the f64 reference
+    /// Compare every op with the f64 reference
     Verify(verify::Verify),
     /// Measure every op
     Bench(bench::Bench),
-    /// Call one op on tensors from a file
+    /// Run one op on tensors from a file
     Op(op::OpCommand),
     /// List adapters, limits and tiers, and say what would be chosen
     Info,

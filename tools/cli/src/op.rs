@@ -15,13 +15,13 @@ use crate::{Failure, print};
 pub struct OpCommand {
     /// The op's name; `drdiff verify` lists them
     name: String,
-    /// Its tensors
+    /// Input tensors, a safetensors file
     #[arg(long, value_name = "FILE")]
     input: Option<PathBuf>,
-    /// Where its outputs go
+    /// Where to write the outputs
     #[arg(long, value_name = "FILE")]
     output: PathBuf,
-    /// A setting, NAME=VALUE
+    /// A setting of the op, NAME=VALUE; may be repeated
     #[arg(long = "set", value_name = "NAME=VALUE")]
     settings: Vec<String>,
     #[command(flatten)]

@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use crate::Failure;
 
-/// Prints to standard output; a closed pipe is the reader's choice and no failure.
+/// Prints to standard output; a closed pipe is the reader's choice, not a failure.
 pub fn print(text: &str) -> Result<(), Failure> {
     check()?;
     let mut out = std::io::stdout().lock();
@@ -26,7 +26,7 @@ fn failed(source: std::io::Error) -> drdiff::Error {
     drdiff::Error::File { path: "standard output".into(), doing: "write", source }
 }
 
-/// Says something on standard error; where that is closed, there is nobody to tell.
+/// Writes a line to standard error; if that is closed, nobody is listening.
 pub fn note(line: impl std::fmt::Display) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }

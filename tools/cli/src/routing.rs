@@ -29,7 +29,7 @@ impl Routing {
         Ok(())
     }
 
-    /// Refuses a file name whose extension says neither picture nor data.
+    /// Refuses a file name that ends in neither .png nor .json.
     pub fn check_name(path: &Path) -> Result<()> {
         match path.extension().and_then(|extension| extension.to_str()) {
             Some("json" | "png") => Ok(()),
@@ -37,8 +37,8 @@ impl Routing {
         }
     }
 
-    /// Writes `.json` (the indices and each step's share of the dearest choice) or `.png` (step by position, brightness
-    /// the mean width over layers).
+    /// Writes `.json` (the indices and each step's share of the most expensive choice) or `.png` (step by position,
+    /// brightness the mean width over layers).
     pub fn write(&self, path: &Path, config: &Config) -> Result<()> {
         match path.extension().and_then(|extension| extension.to_str()) {
             Some("json") => self.data(path, config),
@@ -46,7 +46,7 @@ impl Routing {
         }
     }
 
-    /// FLOPs at each position of a step as a share of the dearest choice, mean over layers.
+    /// FLOPs at each position of a step as a share of the most expensive choice, mean over layers.
     fn shares(config: &Config, layers: &[Vec<u32>]) -> impl Iterator<Item = f64> {
         let (costs, k) = (config.expert_costs(), config.top_k);
         let positions = layers.first().map_or(0, |layer| layer.len() / k);

@@ -1,4 +1,4 @@
-//! Progress on a terminal, and the wish to stop.
+//! Progress on a terminal, and Ctrl-C.
 
 use std::io::IsTerminal as _;
 use std::ops::ControlFlow;
@@ -14,7 +14,7 @@ use crate::Failure;
 pub struct Stop(Arc<AtomicBool>);
 
 impl Stop {
-    /// Listens from now on; once in a program. Where no thread can be had to listen, an interrupt ends the program.
+    /// Starts to listen; call it once per program. Where no thread can be had to listen, an interrupt ends the program.
     pub fn on_interrupt() -> Result<Self, Failure> {
         let stop = Arc::new(AtomicBool::new(false));
         // Tried ahead: a handler that was set and has no thread would swallow the signal.
@@ -32,7 +32,7 @@ impl Stop {
         Ok(Self(stop))
     }
 
-    /// On, until it was.
+    /// Continue, until Ctrl-C was pressed.
     pub fn flow(&self) -> ControlFlow<()> {
         if self.0.load(Ordering::SeqCst) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }

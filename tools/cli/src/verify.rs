@@ -16,7 +16,7 @@ use crate::{Failure, print};
 
 #[derive(Args)]
 pub struct Verify {
-    /// This op alone
+    /// Only this op
     #[arg(long)]
     op: Option<String>,
     #[command(flatten)]
@@ -26,7 +26,7 @@ pub struct Verify {
     seed: u64,
     #[command(flatten)]
     model: ModelArgs,
-    /// Every tenth case
+    /// Run only every tenth case
     #[arg(long)]
     quick: bool,
     /// Leave an op at its first failure

@@ -70,8 +70,8 @@ def markdown(figures: dict[str, Any]) -> list[str]:
         row += [percent(texts["expert_share"]["mean"]), scientific(texts["expert_flops"]["mean"])]
         likelihood.append([str(budget), *row])
         samples.append([str(budget), *quality(texts)])
-    heads = ["budget", "bound, nats a token", "standard error", "over the largest budget", "bits a byte"]
-    heads += ["share used, bound", "share used, samples", "expert FLOPs a token and step"]
+    heads = ["budget", "bound, nats per token", "standard error", "over the largest budget", "bits per byte"]
+    heads += ["share used, bound", "share used, samples", "expert FLOPs per token and step"]
     budgets = list(next(iter(figures["flops"].values())))
     parts = [
         [f"{length:,}", scientific(flops.total(one[budgets[-1]]))]
@@ -82,12 +82,13 @@ def markdown(figures: dict[str, Any]) -> list[str]:
         *table(heads, likelihood),
         "",
         "± is the standard deviation over seeds; the standard error is what `eval` says of one seed, their mean. The shares",
-        f"are of the dearest choice, {scientific(figures['dearest'])} FLOPs a row; that of samples is of the first text a seed.",
+        f"are of the most expensive choice, {scientific(figures['dearest'])} FLOPs per row; that of samples is of the first",
+        "text of each seed.",
         "",
         *table(["budget", *QUALITY], samples),
         *figures["legend"],
         "",
-        *table(["tokens", f"FLOPs a step at {budgets[-1]}", *(f"experts at {budget}" for budget in budgets)], parts),
+        *table(["tokens", f"FLOPs per step at {budgets[-1]}", *(f"experts at {budget}" for budget in budgets)], parts),
         "",
         "FLOPs by formula, the experts taking just their budget.",
     ]

@@ -21,7 +21,7 @@ def main() -> int:
         except OSError as error:
             print(f"cannot be started: {error.strerror}", file=sys.stderr, flush=True)
             os._exit(127)
-    # An interrupt reaches both: the child decides what it is worth.
+    # An interrupt reaches both: the child decides what to do with it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _, status, usage = os.wait4(child, 0)
     taken = {

@@ -40,7 +40,7 @@ class Slicer:
         self.trigram, self.size = Trigram(), size
 
     def human(self, path: Path, length: int, most: int) -> list[list[int]]:
-        """At most so many runs of `length` tokens, spread over all documents one behind the other."""
+        """At most so many runs of `length` tokens, spread over all documents one after another."""
         lines = [line.strip() for line in read_text(path).splitlines() if line.strip()]
         stream = [token for line in lines for token in self.tokenizer.encode(line, add_special_tokens=False).ids]
         count = min(most, len(stream) // length)
@@ -74,7 +74,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     read.texts(parser, length=10240, count=None)
     read.human(parser)
     parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--slice", type=int, default=512, help="tokens a slice")
+    parser.add_argument("--slice", type=int, default=512, help="tokens per slice")
     parser.add_argument("--past-ends", action="store_true", help="slices of all tokens, past the end of the text too")
     parser.add_argument("--texts", type=Path, required=True, help=".jsonl for the texts, for judge.py --slice")
 
@@ -112,7 +112,7 @@ def run(options: argparse.Namespace, drdiff: Drdiff) -> dict[str, Any]:
 
 
 def markdown(figures: dict[str, Any]) -> list[str]:
-    """A row a slice, then the trends."""
+    """A row per slice, then the trends."""
     sides = [figures["samples"], figures["human"]]
 
     def at(side: dict[str, Any], name: str, index: int) -> str:
@@ -133,7 +133,7 @@ def markdown(figures: dict[str, Any]) -> list[str]:
     return [
         *table([f"slice of {figures['slice']} tokens", *heads], rows),
         "",
-        *table(["figure", "last / first", "slope a slice", "human: last / first", "human: slope a slice"], trends),
+        *table(["figure", "last / first", "slope per slice", "human: last / first", "human: slope per slice"], trends),
         "",
         "Mean ± standard deviation over texts; slopes by least squares, ± standard error over texts (of the line where",
         "there is one). Token entropy in nats; perplexity and distinct-2 are of the words of a slice. Whole slices each",

@@ -81,12 +81,12 @@ def check_guidance(options: argparse.Namespace, above: float) -> None:
 
 def texts(parser: argparse.ArgumentParser, length: int, count: int | None) -> None:
     """Of texts to sample."""
-    parser.add_argument("--length", type=int, default=length, help="tokens a text, prompt included")
+    parser.add_argument("--length", type=int, default=length, help="tokens per text, prompt included")
     if count is not None:
-        parser.add_argument("--count", type=int, default=count, help="texts a seed")
+        parser.add_argument("--count", type=int, default=count, help="texts per seed")
     parser.add_argument("--prompt", help="their beginning; that of generate where none is given")
 
 
 def human(parser: argparse.ArgumentParser) -> None:
     """Text to compare with."""
-    parser.add_argument("--human", type=Path, required=True, help="held-out text, a document a line")
+    parser.add_argument("--human", type=Path, required=True, help="held-out text, one document per line")

@@ -49,7 +49,7 @@ def run(options: argparse.Namespace, drdiff: Drdiff) -> dict[str, Any]:
 
 
 def growth(rows: dict[int, Any]) -> dict[int, Any]:
-    """In each level, time and FLOPs a token of the longest text over those of the shortest: 1 is linear."""
+    """In each level, time and FLOPs per token of the longest text over those of the shortest: 1 is linear."""
     levels: dict[int, list[int]] = {}
     for length, row in rows.items():
         levels.setdefault(row["level"], []).append(length)
@@ -72,15 +72,15 @@ def markdown(figures: dict[str, Any]) -> list[str]:
         timed = [shown(row[name]) for name in ("step", "microseconds_a_token", "tokens_a_second", "gflops_a_second")]
         share = f"{100 * row['flops']['attention'] / work:.0f}%"
         rows.append([f"{length:,}", *timed, number(row["peak_mib"]["mean"]), scientific(work), share])
-    heads = ["tokens", "s a step", "us a token and step", f"tokens/s at {figures['steps']} steps", "GFLOP/s"]
+    heads = ["tokens", "s per step", "us per token and step", f"tokens/s at {figures['steps']} steps", "GFLOP/s"]
     levels = [
         [f"up to {level:,}", f"{one['from']:,} to {one['to']:,}", shown(one["time"]), number(one["flops"])]
         for level, one in figures["levels"].items()
     ]
     return [
-        *table([*heads, "peak MiB", "FLOPs a step", "attention's"], rows),
+        *table([*heads, "peak MiB", "FLOPs per step", "attention's"], rows),
         "",
-        *table(["level", "tokens", "time a token, last over first", "FLOPs a token, last over first"], levels),
+        *table(["level", "tokens", "time per token, last over first", "FLOPs per token, last over first"], levels),
         "",
         "Mean ± standard deviation over runs. A step: the difference between a run of one step and one of more, over the",
         "steps more. Tokens/s: with loading and setting up. FLOPs: by formula, at the default budget. Peak: resident, of",

@@ -98,12 +98,12 @@ def markdown(figures: dict[str, Any]) -> list[str]:
         rows.append([f"{length:,}", *timed, *ratios, f"{one['step_flops_ratio']:.2f}", *work])
     heads = [
         "tokens",
-        "s a step",
+        "s per step",
         "dense",
         f"s in all, {figures['steps']} steps",
         f"dense, {figures['dense_steps']} steps",
     ]
-    heads += ["time ratio (range)", "FLOPs ratio", "of a step: time", "FLOPs", "FLOPs a step", "dense"]
+    heads += ["time ratio (range)", "FLOPs ratio", "of a step: time", "FLOPs", "FLOPs per step", "dense"]
     return [
         *table(heads, rows),
         "",

@@ -33,7 +33,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     read.human(parser)
     parser.add_argument("--methods", default=",".join(METHODS), help=f"comma-separated; {REFERENCE} comes in any case")
     parser.add_argument("--steps", default="5,10,15,20,30,50,100,200", help="numbers of steps, comma-separated")
-    parser.add_argument("--reference", type=int, default=100, help=f"steps of {REFERENCE} to hold the others against")
+    parser.add_argument("--reference", type=int, default=100, help=f"steps of {REFERENCE} to compare the others with")
     parser.add_argument("--guidance", type=float, default=0.5, help=f"strength in {ANCHORED}")
 
 

@@ -26,7 +26,7 @@ impl Softmax {
     /// Nothing seen yet by `queries` `[rows, Dh]`.
     ///
     /// # Errors
-    /// Where memory is refused; all of it but for products is taken here.
+    /// If memory is refused; all of it but for products is taken here.
     pub(super) fn new(queries: &[f32], head_dim: usize, scale: f32) -> Result<Self> {
         let rows = queries.len() / head_dim;
         let what = "the softmax of a block of queries";
@@ -44,7 +44,7 @@ impl Softmax {
     /// to [`MASKED`].
     ///
     /// # Errors
-    /// Where memory is refused.
+    /// If memory is refused.
     pub(super) fn fold(&mut self, keys: &[f32], values: &[f32], mask: impl FnOnce(&mut [f32])) -> Result<()> {
         let (rows, d, n) = (self.top.len(), self.head_dim, keys.len() / self.head_dim);
         self.scores.resize(rows * n, 0.0);
@@ -102,7 +102,7 @@ impl Softmax {
         }
     }
 
-    /// Turns `n` scores a row into weights, and shrinks what was summed to the new maximum.
+    /// Turns `n` scores per row into weights, and rescales what was summed to the new maximum.
     fn weigh(&mut self, n: usize) {
         let rows = self.scores.chunks_mut(n).zip(self.sums.chunks_mut(self.head_dim));
         for ((scores, sums), (top, total)) in rows.zip(self.top.iter_mut().zip(&mut self.total)) {
@@ -142,7 +142,7 @@ impl Softmax {
     }
 }
 
-/// Lanes the compiler keeps side by side.
+/// Lanes that the compiler vectorises.
 const LANES: usize = 8;
 
 fn lanes(x: &[f32], start: f32, step: impl Fn(f32, f32) -> f32) -> f32 {
@@ -158,7 +158,7 @@ fn lanes(x: &[f32], start: f32, step: impl Fn(f32, f32) -> f32) -> f32 {
 }
 
 fn largest(x: &[f32]) -> f32 {
-    // A comparison, for `f32::max` is slower; NaN is left to the exponentials.
+    // A comparison, because `f32::max` is slower; NaN is left to the exponentials.
     lanes(x, MASKED, |a, b| if a > b { a } else { b })
 }
 
@@ -178,7 +178,7 @@ fn dot(x: &[f32], y: &[f32]) -> f32 {
     rest + sums.iter().sum::<f32>()
 }
 
-/// `exp(x)` for `x <= 0`, to about 2 units in the last place; 0 below -87, where numbers cease to be normal. Without
+/// `exp(x)` for `x <= 0`, to about 2 units in the last place; 0 below -87, where numbers become subnormal. Without
 /// branches, so that loops over it become vector code (the polynomial of Cephes' `expf`).
 fn exp(x: f32) -> f32 {
     // Adding it rounds to an integer, whose bits are then the sum's lowest.

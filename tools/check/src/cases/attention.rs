@@ -6,7 +6,7 @@ use drdiff::op::Arguments;
 
 /// Sizes at the edges of tiles.
 const ROWS: &[usize] = &[1, 2, 5, 16, 31, 32, 33, 48, 63, 64, 65, 90, 127, 128, 129, 130];
-/// Widths of heads, up to one chunk, and beyond.
+/// Head widths: up to one chunk, and more.
 const NARROW: &[usize] = &[1, 3, 4, 8, 16, 31, 32];
 const WIDE: &[usize] = &[33, 40, 64, 65, 128, 200, 256];
 /// Patterns that stay within the sequence, leave it, overlap, repeat and hold nothing.

@@ -26,7 +26,7 @@ use crate::Gen;
 /// One named call.
 #[derive(Clone, Debug)]
 pub struct Case {
-    /// What is particular about it.
+    /// What distinguishes it.
     pub label: String,
     /// Its tensors and settings.
     pub arguments: Arguments,

@@ -3,7 +3,7 @@
 use drdiff::op::Arguments;
 
 use crate::{Case, Gen};
-/// `more` elements behind gamma, which the op does not look at.
+/// `more` elements after gamma, which the op ignores.
 fn case(g: &Gen, gamma: f32, dim: usize, more: usize) -> Case {
     let step = std::iter::once(gamma).chain((0..more).map(|i| i as f32));
     let arguments = Arguments::new().with("step", g.fill([1 + more], step)).set("dim", dim);

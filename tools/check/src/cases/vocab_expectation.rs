@@ -27,7 +27,7 @@ fn case(g: &mut Gen, size: Size, spread: f32, skip: bool) -> Arguments {
     arguments
 }
 
-/// `rows` with every row but each third made `factor` times as large: sure rows among unsure ones.
+/// `rows`, with two of every three made `factor` times as large: sure rows among unsure ones.
 fn sharpen(g: &Gen, rows: &Tensor, factor: f32) -> Tensor {
     let width = rows.desc().last();
     let values = rows.as_f32().unwrap_or(&[]).iter().enumerate();
