@@ -1,14 +1,20 @@
-//! Arrows between modules: none of generation, evaluation and files uses one that uses it, through any number of others.
+//! Arrows between modules: none uses one that uses it, through any number of others, and rooms use those below.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What may be used from where, lowest first. A room's modules may use each other and rooms below.
-const ROOMS: [&str; 3] = ["files", "model", "eval"];
+const ROOMS: [&str; 13] =
+    ["error", "memory", "tensor", "schedule", "host", "gpu", "device", "op", "ops", "graph", "files", "model", "eval"];
 
 /// A module's path from the crate's root: `model`, `architecture`, `langflow`.
 type Module = Vec<String>;
+
+/// A text without its tests.
+fn code(text: &str) -> String {
+    text.split("#[cfg(test)]\nmod ").next().unwrap_or("").to_owned()
+}
 
 /// Modules and the text of each, without its tests.
 fn modules(folder: &Path, of: &[String], all: &mut BTreeMap<Module, String>) {
@@ -20,8 +26,7 @@ fn modules(folder: &Path, of: &[String], all: &mut BTreeMap<Module, String>) {
             continue;
         }
         let text = fs::read_to_string(&path).unwrap();
-        let text = text.split("#[cfg(test)]").next().unwrap_or("").to_owned();
-        all.insert(if name == "mod" { of.to_vec() } else { [of, &[name]].concat() }, text);
+        all.insert(if name == "mod" { of.to_vec() } else { [of, &[name]].concat() }, code(&text));
     }
 }
 
@@ -64,7 +69,11 @@ fn arrows() -> BTreeMap<Module, BTreeSet<Module>> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut all = BTreeMap::new();
     for room in ROOMS {
-        modules(&source.join(room), &[room.to_owned()], &mut all);
+        let file = source.join(room).with_extension("rs");
+        match fs::read_to_string(&file) {
+            Ok(text) => drop(all.insert(vec![room.to_owned()], code(&text))),
+            Err(_) => modules(&source.join(room), &[room.to_owned()], &mut all),
+        }
     }
     all.iter().map(|(module, text)| (module.clone(), used(module, text, &all))).collect()
 }
@@ -91,7 +100,7 @@ fn circle(module: &Module, arrows: &BTreeMap<Module, BTreeSet<Module>>) -> Optio
 fn no_circle_between_modules() {
     let arrows = arrows();
     let count: usize = arrows.values().map(BTreeSet::len).sum();
-    assert!(arrows.len() > 20 && count > 60, "{count} arrows between {} modules are too few to be all", arrows.len());
+    assert!(arrows.len() > 100 && count > 250, "{count} arrows between {} modules are too few to be all", arrows.len());
     for module in arrows.keys() {
         if let Some(way) = circle(module, &arrows) {
             let way: Vec<_> = way.iter().map(|module| module.join("::")).collect();

@@ -1,7 +1,7 @@
 //! What the fuzz targets share.
 
+pub mod call;
 pub mod json;
-pub mod signature;
 
 use std::fs;
 use std::path::{Path, PathBuf};

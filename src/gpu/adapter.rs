@@ -279,7 +279,13 @@ impl Default for Adapters {
 
 impl Adapters {
     /// Those of the next back end; `None` where there is none left. `WGPU_BACKEND` names those to look at.
-    pub async fn next_back_end(&mut self) -> Option<Vec<AdapterSummary>> {
+    #[cfg(not(target_family = "wasm"))]
+    pub fn next_back_end(&mut self) -> Option<Vec<AdapterSummary>> {
+        super::block_on(self.next_back_end_async())
+    }
+
+    /// Those of the next back end; `None` where there is none left. `WGPU_BACKEND` names those to look at.
+    pub async fn next_back_end_async(&mut self) -> Option<Vec<AdapterSummary>> {
         let adapters = self.look().await?;
         let first = self.listed - adapters.len();
         let summary = |(place, adapter): (usize, wgpu::Adapter)| AdapterSummary {

@@ -41,7 +41,7 @@ struct Build {
     /// Those that tests refused within the one scope.
     refused: AtomicBool,
     /// Pipelines that were made, to be shared once it is known that all is well.
-    pipelines: Mutex<HashMap<String, wgpu::ComputePipeline>>,
+    pipelines: Mutex<HashMap<Kernel, wgpu::ComputePipeline>>,
 }
 
 #[derive(Debug)]
@@ -50,7 +50,7 @@ struct Inner {
     health: Health,
     queue: wgpu::Queue,
     poller: Poller,
-    pipelines: Mutex<HashMap<String, wgpu::ComputePipeline>>,
+    pipelines: Mutex<HashMap<Kernel, wgpu::ComputePipeline>>,
     /// Constants on the device, by their identity; each goes with the constant or with the device.
     constants: Mutex<HashMap<u64, wgpu::Buffer>>,
     /// Counts down to the allocation to refuse; see [`Gpu::refuse_allocation`].
@@ -598,7 +598,7 @@ impl Gpu {
         let label = kernel.label();
         let own = self.build.as_ref().map(|build| &build.pipelines);
         for made in [Some(&self.inner.pipelines), own].into_iter().flatten() {
-            if let Some(pipeline) = lock(made).get(&label) {
+            if let Some(pipeline) = lock(made).get(kernel) {
                 return Ok(pipeline.clone());
             }
         }
@@ -614,10 +614,14 @@ impl Gpu {
             ..wgpu::ShaderRuntimeChecks::checked()
         };
         let pipeline = self.attempt(&format!("the kernel {label}"), 0, |device| {
-            // SAFETY: every loop of ours counts to a size that the host checked. Where bounds checks are off, kernels
-            // guard each index themselves, those that come from data (ids, lengths, globals) too; `verify` runs both
-            // ways.
-            let module = unsafe { device.create_shader_module_trusted(descriptor, checks) };
+            let module = match kernel.source.is_built_in() {
+                // SAFETY: every loop of ours counts to a size that the host checked. Where bounds checks are off, kernels
+                // guard each index themselves, those that come from data (ids, lengths, globals) too; `verify` runs both
+                // ways.
+                true => unsafe { device.create_shader_module_trusted(descriptor, checks) },
+                // Nobody has vouched for an application's own.
+                false => device.create_shader_module(descriptor),
+            };
             device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
                 label: Some(&label),
                 layout: None,
@@ -632,7 +636,7 @@ impl Gpu {
         })?;
         self.check()?;
         // Outside a build it is known by now to be good.
-        lock(own.unwrap_or(&self.inner.pipelines)).insert(label, pipeline.clone());
+        lock(own.unwrap_or(&self.inner.pipelines)).insert(*kernel, pipeline.clone());
         Ok(pipeline)
     }
 }

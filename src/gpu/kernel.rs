@@ -37,6 +37,11 @@ impl Source {
         self.tiers.iter().rev().find(|(of, _)| *of <= tier).map_or(self.text, |(_, text)| text)
     }
 
+    /// Whether it is one of the files under `shaders/`.
+    pub(crate) fn is_built_in(&self) -> bool {
+        self.file
+    }
+
     /// The tiers that have a text of their own.
     pub fn tiers(&self) -> Vec<Tier> {
         std::iter::once(Tier::Core).chain(self.tiers.iter().map(|(tier, _)| *tier)).collect()

@@ -170,7 +170,7 @@ impl Progress<'_> {
     /// The texts as they stand.
     ///
     /// # Errors
-    /// Where the model has no tokenizer, a prediction was not finite, or the device was lost.
+    /// Where no step was made, the model has no tokenizer, a prediction was not finite, or the device was lost.
     #[cfg(not(target_family = "wasm"))]
     pub fn snapshot(&self) -> Result<Vec<String>> {
         block_on(self.snapshot_async())
@@ -179,11 +179,30 @@ impl Progress<'_> {
     /// The texts as they stand.
     ///
     /// # Errors
-    /// Where the model has no tokenizer, a prediction was not finite, or the device was lost.
+    /// Where no step was made, the model has no tokenizer, a prediction was not finite, or the device was lost.
     pub async fn snapshot_async(&self) -> Result<Vec<String>> {
         self.model.vocabulary().tokenizer()?;
-        let generated = texts(self.model, self.built, self.sequences).await?;
+        let generated = self.texts().await?;
         Ok(generated.into_iter().map(|generated| generated.text).collect())
+    }
+
+    /// `[B, R]`: the entropy of the last step's prediction at each row, in nats, anchor rows first; `ln V` before the first
+    /// step. What stands behind the end of a shorter text of the batch means nothing.
+    ///
+    /// # Errors
+    /// Where a prediction was not finite, or the device was lost.
+    #[cfg(not(target_family = "wasm"))]
+    pub fn entropy(&self) -> Result<Tensor> {
+        block_on(self.entropy_async())
+    }
+
+    /// [`Progress::entropy`] without blocking.
+    ///
+    /// # Errors
+    /// Where a prediction was not finite, or the device was lost.
+    pub async fn entropy_async(&self) -> Result<Tensor> {
+        let [entropy] = self.built.results_async([self.built.handles.difficulty]).await?;
+        Ok(entropy)
     }
 
     /// Time of each op in the last step, with [`SessionOptions::profile`].
@@ -240,6 +259,27 @@ impl Progress<'_> {
     /// Anchor rows ahead of the text.
     pub fn anchors(&self) -> usize {
         self.built.shape.level.anchors
+    }
+
+    async fn texts(&self) -> Result<Vec<Generated>> {
+        let Self { model, built, sequences, .. } = *self;
+        if self.step == 0 {
+            return Err(Error::argument("the steps so far", 0, "at least 1: a text is what a step predicts"));
+        }
+        let [tokens] = built.results_async([built.handles.token]).await?;
+        let tokens = tokens.as_u32().unwrap_or(&[]);
+        let (anchors, rows) = (built.shape.level.anchors, built.shape.rows());
+        let all = sequences.iter().enumerate().map(|(b, sequence)| {
+            let predicted = &tokens[b * rows + anchors..][..sequence.prompt.len()];
+            let tokens = sequence.prompt.iter().zip(predicted).map(|(given, &token)| given.unwrap_or(token));
+            let tokens = memory::collected("a text", tokens)?;
+            let text = match model.vocabulary().has_tokenizer() {
+                true => model.vocabulary().finish(&tokens, &sequence.prompt)?,
+                false => String::new(),
+            };
+            Ok(Generated { text, tokens, seed: sequence.seed })
+        });
+        all.collect()
     }
 }
 
@@ -313,7 +353,24 @@ impl Generation<'_> {
     /// Where a prediction was not finite ([`Error::NotFinite`]), or the device failed.
     pub async fn finish_async(mut self) -> Result<Vec<Generated>> {
         while self.step_async().await? {}
-        match texts(self.model, self.built, &self.sequences).await {
+        self.stop_async().await
+    }
+
+    /// The texts as they stand: the steps that are left are not made.
+    ///
+    /// # Errors
+    /// Where no step was made, a prediction was not finite ([`Error::NotFinite`]), or the device failed.
+    #[cfg(not(target_family = "wasm"))]
+    pub fn stop(self) -> Result<Vec<Generated>> {
+        block_on(self.stop_async())
+    }
+
+    /// The texts as they stand: the steps that are left are not made.
+    ///
+    /// # Errors
+    /// Where no step was made, a prediction was not finite ([`Error::NotFinite`]), or the device failed.
+    pub async fn stop_async(mut self) -> Result<Vec<Generated>> {
+        match self.progress().texts().await {
             Err(error) => Err(self.with_origin(error).await),
             all => all,
         }
@@ -549,23 +606,6 @@ impl Session {
             fits: Some(low),
         })
     }
-}
-
-async fn texts(model: &Model, built: &Built, sequences: &[Sequence]) -> Result<Vec<Generated>> {
-    let [tokens] = built.results_async([built.handles.token]).await?;
-    let tokens = tokens.as_u32().unwrap_or(&[]);
-    let (anchors, rows) = (built.shape.level.anchors, built.shape.rows());
-    let all = sequences.iter().enumerate().map(|(b, sequence)| {
-        let predicted = &tokens[b * rows + anchors..][..sequence.prompt.len()];
-        let tokens = sequence.prompt.iter().zip(predicted).map(|(given, &token)| given.unwrap_or(token));
-        let tokens = memory::collected("a text", tokens)?;
-        let text = match model.vocabulary().has_tokenizer() {
-            true => model.vocabulary().finish(&tokens, &sequence.prompt)?,
-            false => String::new(),
-        };
-        Ok(Generated { text, tokens, seed: sequence.seed })
-    });
-    all.collect()
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! a graph: an op is handed shapes and memory, and says what to dispatch.
 
 mod arguments;
+mod bind;
 mod choice;
 mod entry;
 mod io;
@@ -81,14 +82,4 @@ pub trait Op: std::fmt::Debug + Send + Sync {
 
     /// Work at these shapes.
     fn cost(&self, shapes: &Shapes) -> Cost;
-}
-
-/// Refuses a count of inputs that is not the signature's: the one place that counts them.
-pub(crate) fn count_inputs(signature: &Signature, given: usize) -> Result<()> {
-    if given == signature.inputs.len() {
-        return Ok(());
-    }
-    let names: Vec<_> = signature.inputs.iter().map(|input| input.name).collect();
-    let expected = format!("{} ({}), `None` for an absent one", names.len(), names.join(", "));
-    Err(Error::shape(signature.name, "the number of inputs", given.to_string(), expected))
 }

@@ -11,7 +11,7 @@ pub fn run() -> Result<(), Failure> {
     let mut all = Adapters::default();
     let mut found = false;
     // Printed as they are found: a broken driver of the next back end may end the process.
-    while let Some(adapters) = pollster::block_on(all.next_back_end()) {
+    while let Some(adapters) = all.next_back_end() {
         found |= !adapters.is_empty();
         print(&describe(&adapters)?)?;
     }
