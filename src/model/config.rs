@@ -344,7 +344,7 @@ impl Config {
     fn level_contradiction(&self) -> Option<String> {
         let rising = self.levels.windows(2).all(|pair| pair[0].max_length < pair[1].max_length);
         if self.levels.is_empty() || !rising || self.levels[0].max_length == 0 {
-            return Some("there must be at least one level, with rising `max_length`".to_owned());
+            return Some("`levels` needs at least one level, with rising `max_length`".to_owned());
         }
         for (index, level) in self.levels.iter().enumerate() {
             let fewest = usize::from(self.conventions.anchors);

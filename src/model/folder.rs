@@ -47,7 +47,7 @@ impl Tensors {
         }
         for (name, shard) in &index.weight_map {
             if tensors.place_of(name) != Some(&folder.join(shard)) {
-                return Err(Error::format(index_path, format!("says that `{name}` is in {shard}, but it is not")));
+                return Err(Error::format(index_path, format!("says that `{name}` is in {shard}, which lacks it")));
             }
         }
         Ok(tensors)
