@@ -60,7 +60,7 @@ struct Batch {
 }
 
 impl Batch {
-    /// Other neighbours, ahead and behind.
+    /// Other neighbours, before and after.
     fn same_in_another_order(&self) {
         let order: Vec<usize> = (0..16).map(|index| (index * 7 + 3) % 16).collect();
         let permuted: Vec<_> = order.iter().map(|&index| self.requests[index].clone()).collect();

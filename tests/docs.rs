@@ -121,8 +121,18 @@ fn tables_of_the_ops_are_those_of_their_signatures() {
 
 /// The documents: those in the root and below `docs`, and those of tools, crates and the model.
 fn pages() -> Vec<PathBuf> {
-    let folders =
-        ["", "docs", "docs/results", "models", "reference", "tools/check", "tools/cli", "tools/eval", "tools/train"];
+    let folders = [
+        "",
+        "docs",
+        "docs/results",
+        "examples",
+        "models",
+        "reference",
+        "tools/check",
+        "tools/cli",
+        "tools/eval",
+        "tools/train",
+    ];
     let files = folders.iter().flat_map(|folder| fs::read_dir(root().join(folder)).unwrap());
     let mut pages: Vec<_> = files.map(|file| file.unwrap().path()).collect();
     pages.retain(|path| path.extension().is_some_and(|ending| ending == "md"));

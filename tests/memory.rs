@@ -23,7 +23,7 @@ const LANGFLOW: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/langflow
 #[global_allocator]
 static FAULTY: Faulty = Faulty;
 
-/// The system's allocator, but for those allocations that a test has refused.
+/// The system's allocator, except for those allocations that a test has refused.
 struct Faulty;
 
 /// Allocations below this are granted and not counted: objects that do not grow.
@@ -172,7 +172,7 @@ fn a_run_on_the_cpu() {
         let outcome = run(&mut session);
         calls += 1;
         if outcome.is_err() && calls % 16 == 0 {
-            // The refusal is behind; the same session goes on.
+            // The refusal is over; the same session goes on.
             assert_eq!(run(&mut session).unwrap(), expected);
         }
         outcome

@@ -268,7 +268,7 @@ fn gpu_and_cpu_compute_the_same_graph() {
             inspect: false,
         };
         let Denoiser { graph, handles } = Denoiser::new(&model, &shape).unwrap();
-        // The states as a run on the CPU leaves them behind three steps.
+        // The states as a run on the CPU leaves them after three steps.
         let mut session = Executor::new(&Device::Cpu, graph, ExecutorOptions::default()).unwrap();
         handles.write_layout(&mut session, &shape, config, &[length, length - 5], 0.1).unwrap();
         let z = reference::noise::normal(9, 0, 2 * shape.rows() * config.embedding_dim);

@@ -75,7 +75,7 @@ fn ops(model: &Model) -> Vec<&'static str> {
 
 #[test]
 fn the_error_names_step_positions_and_op() {
-    // The tensor; the step whose numbers it spoils; the op, and the one behind it.
+    // The tensor; the step whose numbers it spoils; the op, and the one after it.
     let cases = [
         ("layers.1.attention.value.weight", 1, ["linear", "attention"]),
         ("layers.0.experts.gate", 1, ["experts", "norm"]),

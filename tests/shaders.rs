@@ -387,8 +387,8 @@ fn spirv_val_accepts_every_kernel() {
     }
 }
 
-/// Chrome's compiler sees non-uniform control flow that naga lets through. It is on no package list, so a machine
-/// without it has the check by name in the output and the rest of the tests.
+/// Chrome's compiler sees non-uniform control flow that naga lets through. No package provides it; on a machine
+/// without it the output names the check that was left out.
 #[test]
 fn tint_accepts_every_kernel_where_it_is_installed() {
     if Command::new("tint").arg("--help").output().is_err() {

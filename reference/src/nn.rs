@@ -107,8 +107,8 @@ pub fn embedding(table: &[f64], ids: &[u32], dim: usize) -> Vec<f64> {
     out
 }
 
-/// The id whose table row has the largest inner product with each row of `x`; the lower id where products tie. The
-/// table's rows have one norm, so this is also the nearest row.
+/// The id whose table row has the largest inner product with each row of `x`; the lower id where products tie. All
+/// rows of the table have the same norm, so this is also the nearest row.
 ///
 /// `x` `[n, d]`, `table` `[v, d]`; gives `[n]`.
 pub fn rounding(x: &[f64], table: &[f64], n: usize, v: usize, d: usize) -> Vec<u32> {

@@ -1,5 +1,5 @@
-// attention, global keys: every query that is not global over the global keys. It goes on from the out and state of the
-// kernels before it.
+// attention, global keys: every query that is not global over the global keys. It continues from the out and state of
+// the kernels before it.
 //
 // Bindings: params, q, k, v, lengths, out, lse, globals, state. Grid: one workgroup per tile of 32 queries of one
 // head, flat, tiles fastest, then heads, then sequences. Key tiles are gathered: 32 entries of the list of globals

@@ -52,7 +52,7 @@ fn four_scores(a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32>, key: u32,
     return select(vec4(LOWEST), scores, vec4(key) + vec4(0u, 1u, 2u, 3u) < vec4(end));
 }
 
-// Which of four is the largest, the first of equals.
+// Which of four is the largest, the first on a tie.
 fn largest(v: vec4<f32>) -> u32 {
     let low = select(0u, 1u, v.y > v.x);
     let high = select(2u, 3u, v.w > v.z);

@@ -1,6 +1,7 @@
 // norm: each row divided by the root of its mean square (RMS) or, after subtracting its mean, by its standard
-// deviation (layer), then y (1 + scale) + shift (adaLN, Peebles and Xie 2023). Layer norm takes the row's first value
-// off all others before it adds them up: beside a large mean they would lose the digits that their differences need.
+// deviation (layer), then y (1 + scale) + shift (adaLN, Peebles and Xie 2023). Layer norm subtracts the row's first
+// value from all others before adding them up: beside a large mean they would lose the digits that their differences
+// need.
 //
 // Tiling: a workgroup makes one row; its threads add up every THREADS-th element, then among themselves.
 // Bindings: params, x [rows, dim], modulation (dim values at each offset) or nothing, y [rows, dim].

@@ -1,7 +1,7 @@
 // rope: rotary positions (Su et al. 2021) on neighbouring pairs of the first dims of each head.
 //
-// Tiling: one thread per element, which reads its pair and the pair's cosine and sine; all of it moves once over the
-// bus, so there is nothing to share.
+// Tiling: one thread per element, which reads its pair and the pair's cosine and sine; everything is read once, so
+// there is nothing to share.
 // Bindings: params, x [rows, dim], table [table_rows, rotary_dim / 2] of (cos, sin), y [rows, dim]; row r of x turns
 // by row r % table_rows of the table. Grid: flat over the elements.
 #import lib/grid.wgsl

@@ -1,4 +1,4 @@
-// rounding: the token whose table row has the largest inner product with each row of x, the lower one of equals.
+// rounding: the token whose table row has the largest inner product with each row of x, the lower index on a tie.
 //
 // Tiling: a workgroup takes 32 rows through the whole table, 32 tokens at a time (lib/scores); the 8 threads of a
 // row keep their own best until the end.

@@ -15,7 +15,7 @@ pub struct Corpus {
 }
 
 impl Corpus {
-    /// Reads a UTF-8 file, each line that is not empty a document; a byte-order mark in front is no text.
+    /// Reads a UTF-8 file in which each non-empty line is a document; a byte-order mark in front is not text.
     ///
     /// # Errors
     /// If it cannot be read, is not UTF-8, or has no text in it.

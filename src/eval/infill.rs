@@ -37,8 +37,8 @@ impl Default for InfillOptions {
     }
 }
 
-/// Hits among the hidden tokens. A sampler draws from what it holds possible, so that even a perfect one misses often, and
-/// may hit less than who always guesses the commonest token.
+/// Hits among the hidden tokens. A sampler draws from what it considers possible, so even a perfect one misses often,
+/// and may hit less often than always guessing the commonest token would.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Infill {
     /// Windows filled in.
@@ -126,8 +126,8 @@ fn commonest(tokens: &[u32]) -> Option<u32> {
     counts.into_iter().rev().max_by_key(|&(_, count)| count).map(|(token, _)| token)
 }
 
-/// Which of `length` positions are hidden: `share` of them to rounding, at least one and never all but where there is
-/// one alone, in spans of 1 to 8 that may touch.
+/// Which of `length` positions are hidden: `share` of them, rounded; at least one and never all, unless there is only
+/// one; in spans of 1 to 8, which may touch.
 fn spans(length: usize, share: f64, seed: u64) -> Result<Vec<bool>> {
     // A stream that no noise of a sampler uses.
     let mut words = (0..).flat_map(|block| philox::block(seed_words(seed), u32::MAX, block).0);

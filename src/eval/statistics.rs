@@ -19,11 +19,10 @@ pub struct Statistics {
     /// Entropy of the tokens' frequencies in nats (plug-in estimate: too small for short texts, so compare equal
     /// numbers of tokens).
     pub entropy: f64,
-    /// Distinct n-grams over n-grams, n from 1 to 4, in all texts together; an n-gram lies within one text (Li et al.
+    /// Distinct n-grams over n-grams, n from 1 to 4, over all texts; an n-gram lies within one text (Li et al.
     /// 2016). `None` where no text is that long. Falls with length too.
     pub distinct: [Option<f64>; 4],
-    /// Of the tokens with three before them in their text, the share at which the 4-gram they close was there before in
-    /// that text.
+    /// The share of 4-grams that occurred earlier in the same text.
     pub repetition: Option<f64>,
     /// Mean cosine between the token counts of two texts, over all pairs; for one text, between its slices of 512
     /// tokens. `None` if there are fewer than two.

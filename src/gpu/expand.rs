@@ -201,7 +201,7 @@ fn pieces(line: &str) -> impl Iterator<Item = (&str, bool)> {
     })
 }
 
-/// The line with each word that has a value replaced by it, but for its comment.
+/// The line with each word that has a value replaced by it, except in its comment.
 fn replace_words(line: &str, values: &[(String, String)]) -> String {
     let (code, comment) = split_comment(line);
     let value = |(piece, own): (&str, bool)| {

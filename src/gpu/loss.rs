@@ -28,7 +28,7 @@ impl Default for Loss {
 }
 
 impl Loss {
-    /// Destroys the device ahead of the `at`-th point from now on, the first being 0.
+    /// Destroys the device before the `at`-th point from now on, the first being 0.
     pub fn set(&self, at: usize) {
         self.at.store(at, Ordering::SeqCst);
         self.points.store(0, Ordering::SeqCst);

@@ -15,7 +15,7 @@ pub enum Scalar {
 pub struct Field {
     /// Its name, the same in WGSL.
     pub name: &'static str,
-    /// Bytes ahead of it.
+    /// Bytes before it.
     pub offset: usize,
     /// Its bytes; those of an array's elements together.
     pub size: usize,

@@ -15,7 +15,7 @@ pub struct Binding {
 }
 
 impl Binding {
-    /// What is left of it behind the first `bytes`.
+    /// What is left of it after the first `bytes`.
     #[must_use]
     pub fn behind(&self, bytes: u64) -> Self {
         let size = self.size.and_then(|size| std::num::NonZeroU64::new(size.get() - bytes));

@@ -121,7 +121,7 @@ pub struct Level {
     pub window: usize,
     /// Dilations (r, k) of the sparse pattern; none where dense.
     pub dilations: Vec<(usize, usize)>,
-    /// Anchor rows ahead of the text; the globals of the sparse pattern.
+    /// Anchor rows before the text; the globals of the sparse pattern.
     pub anchors: usize,
 }
 

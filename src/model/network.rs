@@ -86,7 +86,7 @@ pub enum Chunks {
     Attention(usize),
     /// Its second half: experts, or a dense network.
     Forward(usize),
-    /// The head behind this many blocks, which has no gate.
+    /// The head after this many blocks, which has no gate.
     Head(usize),
 }
 

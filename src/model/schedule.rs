@@ -42,7 +42,7 @@ pub fn step_rows(config: &Config, sampler: &Sampler) -> Vec<StepRow> {
         let refresh = config.anchor_times.iter().any(|&time| times[i] <= time && (i == 0 || times[i - 1] > time));
         let second = sampler.method == Method::Multistep
             && i > 0
-            // The anchors' jump is no part of a smooth trajectory.
+            // The anchors' jump is not part of a smooth trajectory.
             && !refreshed
             && !(last && sampler.lower_order_final);
         let c = match sampler.method {

@@ -68,8 +68,8 @@ impl Vocabulary {
         memory::copied("the tokens of a text", self.tokenizer()?.encode(text)?.get_ids())
     }
 
-    /// The ids of a document with its end behind it, and the bytes of text that each stands for: those behind the
-    /// token before. A character split over tokens counts with the first, the end for one byte, the line's own.
+    /// The ids of a document, followed by its end, and how many bytes of text each stands for. A character split over
+    /// tokens counts with the first; the end counts as one byte, the line's own.
     #[cfg(feature = "eval")]
     pub(crate) fn document(&self, line: &str) -> Result<(Vec<u32>, Vec<usize>)> {
         let encoding = self.tokenizer()?.encode(line)?;
@@ -111,8 +111,8 @@ impl Vocabulary {
         tokenizer.decode(ids, skip_special)
     }
 
-    /// The text of a whole generation: it ends at the first end of text behind the last position of the prompt, and an
-    /// end of text ahead of that says nothing. A LangFlow model's text goes on to the last position.
+    /// The text of a whole generation: it ends at the first end of text after the last position of the prompt; an end
+    /// of text before that is ignored. A LangFlow model's text goes on to the last position.
     ///
     /// # Errors
     /// If an id is unknown to the tokenizer.

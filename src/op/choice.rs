@@ -59,7 +59,7 @@ pub struct Dispatch {
     pub kernel: Kernel,
     /// The bytes of its uniform `params`.
     pub params: Vec<u8>,
-    /// Its storage bindings behind `params`, in order.
+    /// Its storage bindings after `params`, in order.
     pub buffers: Vec<Place>,
     /// How many workgroups run.
     pub grid: Grid<Place>,

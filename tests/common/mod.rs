@@ -3,7 +3,7 @@
 use drdiff::gpu::BoundsChecks;
 use drdiff::{Device, DeviceChoice, GpuOptions};
 
-/// The first GPU adapter, software drivers included. A machine without one fails the test: `scripts/test.sh` brings a
+/// The first GPU adapter, software drivers included. Without one the test fails; `scripts/test.sh` provides a
 /// software driver.
 pub fn gpu() -> Device {
     gpu_with(BoundsChecks::On)

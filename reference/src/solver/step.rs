@@ -37,7 +37,7 @@ pub struct StepInputs<'a> {
     pub segment_mean: &'a [f64],
     /// `[De]`: the soft absorbing state m.
     pub absorb: &'a [f64],
-    /// `[B, R, De]`: standard normal noise; `None` is no noise.
+    /// `[B, R, De]`: standard normal noise; `None` for none.
     pub noise: Option<&'a [f64]>,
 }
 

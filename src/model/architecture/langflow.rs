@@ -23,7 +23,7 @@ pub const FORMAT: &str = "LangFlow";
 
 /// Features of the time, cosines and sines.
 const TIME_FEATURES: usize = 256;
-/// Columns of the head's input behind D: the 1 that the logits' bias is multiplied by, and zeros up to four.
+/// Columns of the head's input after D: the 1 that the logits' bias is multiplied by, and zeros up to four.
 const BIAS_COLUMNS: usize = 4;
 const NORM_EPS: f32 = 1e-5;
 const ROPE_BASE: f64 = 10_000.0;
@@ -328,7 +328,7 @@ fn rows<'a>(len: usize, rows: impl Iterator<Item = &'a [f32]>) -> Result<Vec<f32
     Ok(all)
 }
 
-/// `[D + 4, D]` and bias: the head's input with a 1 behind it, all of it divided by the temperature.
+/// `[D + 4, D]` and bias: the head's input followed by a 1, all of it divided by the temperature.
 fn widen(d: usize, sharpening: Sharpening) -> Result<Affine> {
     if sharpening.emphasis != 0.0 {
         return Err(Error::argument(

@@ -110,7 +110,7 @@ pub(super) fn choices(op: &Attention, shapes: &Shapes) -> Result<Vec<Choice>> {
     }
 }
 
-/// Local, then each dilation, then the globals as keys: each goes on from the state (maximum and sum of each row) that the
+/// Local, then each dilation, then the globals as keys: each continues from the state (maximum and sum of each row) that the
 /// one before left. The globals' own rows are split over ranges of keys, then merged.
 fn hsa(
     shapes: &Shapes,

@@ -74,7 +74,7 @@ fn build(arguments: &mut Arguments) -> Result<Box<dyn Op>> {
     }))
 }
 
-/// Refuses an eps that is no number above 0, or one that a device may take for 0.
+/// Refuses an eps that is not a number above 0, or one that a device may take for 0.
 pub(crate) fn check_eps(eps: f32) -> Result<()> {
     match eps >= f32::MIN_POSITIVE && eps.is_finite() {
         true => Ok(()),

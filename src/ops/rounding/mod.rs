@@ -14,7 +14,7 @@ use crate::op::{Accuracy, Arguments, Choice, Cost, Dim, Entry, Input, Op, Output
 #[cfg(feature = "reference")]
 use crate::op::{ReferenceData, ReferenceIo};
 
-/// The row of the table with the largest inner product with each `x`, the lower one of equals: see [`SIGNATURE`].
+/// The row of the table with the largest inner product with each `x`, the lower index on a tie: see [`SIGNATURE`].
 ///
 /// Of products within 1e-5 of the row's largest f32 may take the other one, and does not beyond, whatever the sizes of `x`
 /// and `table`, as long as products are 0 or above 1e-32 and their sums below 1e38.
@@ -30,7 +30,7 @@ const TOKEN: Output = Output::u32(0, "token", &[Dim::Front], Accuracy::NearTie);
 
 /// What it takes and gives.
 pub static SIGNATURE: Signature =
-    Signature::new("rounding", "token = arg-max of x table^T, the lower one of equals", &[X, TABLE], &[TOKEN], &[]);
+    Signature::new("rounding", "token = arg-max of x table^T, the lower index on a tie", &[X, TABLE], &[TOKEN], &[]);
 
 /// Its line in the registry.
 pub const ENTRY: Entry = Entry { signature: &SIGNATURE, kernels: gpu::KERNELS, build };

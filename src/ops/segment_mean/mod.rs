@@ -22,7 +22,7 @@ use crate::{Desc, Error, Result};
 /// the sizes of a sum's terms add up to at most 100 times the sum's.
 #[derive(Clone, Copy, Debug)]
 pub struct SegmentMean {
-    /// Anchor rows ahead of the text, A; at least 1.
+    /// Anchor rows before the text, A; at least 1.
     pub anchors: usize,
 }
 

@@ -73,8 +73,8 @@ impl Solver {
     /// A solver for `alpha` and `sigma` `[S+1]`, noisy to clean.
     ///
     /// # Errors
-    /// If the order is not 1 or 2, the schedules differ in length or are empty, or a point is not a strict step
-    /// towards clean: a repeated point has no ratio, and 2M would be NaN from there on.
+    /// If the order is not 1 or 2, the schedules differ in length or are empty, or a point is not strictly cleaner
+    /// than the one before: a repeated point has no ratio, and 2M would be NaN from there on.
     pub fn new(alpha: &[f32], sigma: &[f32], order: usize, lower_order_final: bool) -> Result<Self> {
         if !(1..=2).contains(&order) {
             return Err(Error::argument("order", order, "1 or 2"));

@@ -27,7 +27,7 @@ use crate::{Desc, Error, Result, Tensor};
 /// new state: beyond, the state loses the digits that cancel.
 #[derive(Clone, Copy, Debug)]
 pub struct SolverStep {
-    /// Anchor rows ahead of the text, A.
+    /// Anchor rows before the text, A.
     pub anchors: usize,
 }
 
@@ -76,8 +76,8 @@ fn build(arguments: &mut Arguments) -> Result<Box<dyn Op>> {
     Ok(Box::new(op))
 }
 
-/// Flags and segments as the op takes them: the first A rows of a sequence are its anchors and nothing else is, and a
-/// segment is one of theirs.
+/// Flags and segments as the op takes them: the first A rows of a sequence, and no others, are its anchors, and every
+/// segment belongs to one of them.
 fn check_info(z: &Tensor, info: &Tensor, anchors: usize) -> Result<()> {
     let rows = z.desc().shape.get(1).copied().unwrap_or(1).max(1);
     let wrong = info.words().iter().enumerate().find(|&(at, word)| {
@@ -101,7 +101,7 @@ impl SolverStep {
         shapes.has(MEAN) && self.anchors > 0
     }
 
-    /// What a step asks for, without what there are no inputs for.
+    /// What a step asks for, except what there are no inputs for.
     #[cfg(any(feature = "cpu", feature = "reference"))]
     fn row(&self, shapes: &Shapes, row: StepRow) -> StepRow {
         let omega = if self.guided(shapes) { row.omega } else { 0.0 };

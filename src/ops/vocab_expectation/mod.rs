@@ -16,10 +16,10 @@ use crate::op::{ReferenceData, ReferenceIo};
 
 /// `x0 = softmax(logits) embed` with `logits = h unembed^T + skip embed^T`, and of each row `lse` (natural log of the sum of
 /// exp), `entropy` in nats, and `token`, the arg-max, the lower index on a tie (score interpolation, Dieleman et al.
-/// 2022): see [`SIGNATURE`]. Memory grows with rows, never with rows times V. Logits must be finite: a row where they
-/// are not has a `token` below V and else no meaning.
+/// 2022): see [`SIGNATURE`]. Memory grows with rows, never with rows times V. Logits must be finite: where they are
+/// not, the row has a `token` below V and is otherwise meaningless.
 ///
-/// In f32 NMSE is at most 1e-9 (`entropy` 1e-8), and `token` right but for logits within 1e-5 of the row's largest, where
+/// In f32 NMSE is at most 1e-9 (`entropy` 1e-8), and `token` right except for logits within 1e-5 of the row's largest, where
 /// logits are good to about 2e-5, as a softmax turns the error of a logit into a relative one of its weight: where the
 /// sizes of the products of a logit sum to 64 or so; where those products and their sums are exact, whatever their size;
 /// and where one token stands far above the others.

@@ -30,9 +30,9 @@ pub struct Judged {
     pub failure: Option<String>,
 }
 
-/// `mean (a - b)^2 / mean b^2`; where the reference is all zeros, `mean a^2`. NaN where anything is not a number; values
-/// infinite on both sides with the same sign count as equal, and so do values that differ by less than the smallest
-/// normal number, since a device may take what is below it for 0.
+/// `mean (a - b)^2 / mean b^2`; where the reference is all zeros, `mean a^2`. NaN if any value is NaN; infinities of
+/// the same sign count as equal, and so do values that differ by less than the smallest normal number, since a device
+/// may take what is below it for 0.
 pub fn nmse(got: &[f32], want: &[f64]) -> f64 {
     let (mut error, mut power) = (0.0, 0.0);
     for (&got, &want) in got.iter().zip(want) {
@@ -94,7 +94,7 @@ impl Check {
             }
             (Self::Nmse(limit), Data::F32(got), ReferenceData::F64(want)) => within(nmse(got, want), *limit, "NMSE"),
             (Self::Absolute(limit), Data::F32(got), ReferenceData::F64(want)) => {
-                // Infinite on both sides with the same sign is no difference.
+                // Infinities of the same sign are not a difference.
                 let differences = got.iter().zip(want).filter(|&(&got, &want)| f64::from(got) != want);
                 let differences = differences.map(|(&got, &want)| (f64::from(got) - want).abs());
                 let most = differences.fold(0.0, |most: f64, d| if d.is_nan() { d } else { most.max(d) });

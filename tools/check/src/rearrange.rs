@@ -19,7 +19,7 @@ pub fn gather(tensor: &Tensor, axis: usize, picks: &[usize]) -> Tensor {
     .expect("as many places as the shape has")
 }
 
-/// `tensors`, alike but for `axis`, one behind the other along it.
+/// `tensors`, alike except for `axis`, one after another along it.
 pub fn concat(tensors: &[&Tensor], axis: usize) -> Tensor {
     let mut shape = tensors[0].desc().shape.clone();
     let outer: usize = shape[..axis].iter().product();

@@ -101,7 +101,7 @@ impl Outputs {
         Ok(Claim::same(name, self.get(name)?, want))
     }
 
-    /// Claims that an output is `want` but for rounding: within what the op's own check allows each of two sides.
+    /// Claims that an output is `want` up to rounding: within what the op's own check allows each of two sides.
     ///
     /// # Errors
     /// If the op has none of this name.

@@ -16,7 +16,7 @@ pub struct VerifyOptions {
     pub stride: usize,
     /// Leave an op at its first failure.
     pub fail_fast: bool,
-    /// Sentinel words behind every buffer, which must survive. Without, buffers end where their values end, for a
+    /// Sentinel words after every buffer, which must survive. Without, buffers end where their values end, for a
     /// validation layer that watches for accesses past the end.
     pub sentinels: bool,
 }

@@ -22,8 +22,8 @@ struct Text {
     tokens: Vec<u32>,
 }
 
-/// Token ids of the texts in a file: of `.json` and `.jsonl` those that `generate --json` printed, one report or several
-/// one behind the other, each text up to its first end; of any other file its lines together as one text.
+/// Token ids of the texts in a file: from `.json` and `.jsonl`, those that `generate --json` printed (one report or
+/// several in a row), each up to its first end; from any other file, all lines as one text.
 pub fn read(path: &Path, vocabulary: &Vocabulary, config: &Config) -> Result<Vec<Vec<u32>>> {
     let is_json = path.extension().is_some_and(|extension| extension == "json" || extension == "jsonl");
     if !is_json {

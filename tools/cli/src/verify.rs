@@ -29,13 +29,13 @@ pub struct Verify {
     /// Run only every tenth case
     #[arg(long)]
     quick: bool,
-    /// Leave an op at its first failure
+    /// Stop an op at its first failure
     #[arg(long)]
     fail_fast: bool,
     /// Checks of array indices in kernels: results must not depend on them
     #[arg(long, value_enum, default_value_t = Checks::On)]
     bounds_checks: Checks,
-    /// End buffers where their values end, without sentinel words behind, for a validation layer that watches accesses
+    /// End buffers where their values end, without sentinel words after them, for a validation layer that watches accesses
     #[arg(long)]
     no_sentinels: bool,
     /// A hash of all results after each op: equal where two devices, drivers or builds agree to the last bit

@@ -26,7 +26,7 @@ impl Softmax {
     /// Nothing seen yet by `queries` `[rows, Dh]`.
     ///
     /// # Errors
-    /// If memory is refused; all of it but for products is taken here.
+    /// If memory is refused; all of it except that of products is taken here.
     pub(super) fn new(queries: &[f32], head_dim: usize, scale: f32) -> Result<Self> {
         let rows = queries.len() / head_dim;
         let what = "the softmax of a block of queries";
@@ -60,7 +60,7 @@ impl Softmax {
         Ok(())
     }
 
-    /// Query `first + row` over the keys at each of `distances` before and behind it that exist and are not masked.
+    /// Query `first + row` over the keys at each of `distances` before and after it that exist and are not masked.
     pub(super) fn fold_diagonals(
         &mut self,
         keys: &[f32],

@@ -71,7 +71,7 @@ fn case(g: &mut Gen, index: usize) -> Case {
         arguments = arguments.set("heads", heads);
     }
     if g.below(8) == 0 {
-        // Without scores, one value a row would be the same in all rows.
+        // Without scores, one value per row would be the same in all rows.
         let scale = g.pick(&[if heads * head_dim > 1 { 0.0 } else { 0.5 }, 0.3, 1.0, -0.7]);
         arguments = arguments.set("scale", scale);
         label += &format!(" scale={scale}");
@@ -100,7 +100,7 @@ fn case(g: &mut Gen, index: usize) -> Case {
 }
 
 /// Scores that are all `score`, or its negative in every other query: only their size may cost digits, so every kernel
-/// has to hand on more than a rounded log-sum-exp. Globals fill two ranges of keys.
+/// has to pass on more than a rounded log-sum-exp. Globals fill two ranges of keys.
 fn equal_scores(g: &mut Gen, score: f32, pattern: Option<&str>) -> Case {
     let (n, heads, head_dim) = (300, 2, 3);
     let sign = |row: usize| if row.is_multiple_of(2) { 1.0 } else { -1.0 };

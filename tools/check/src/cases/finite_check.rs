@@ -5,7 +5,7 @@ use drdiff::op::Arguments;
 use drdiff::ops::{FiniteCheck, StepRow};
 
 use crate::{Case, Gen};
-/// Tensors whose rows are finite but for `spoilt` elements of one of them.
+/// Tensors whose rows are finite except for `spoilt` elements of one of them.
 fn case(
     g: &mut Gen,
     [batch, rows, embed_dim, dim]: [usize; 4],

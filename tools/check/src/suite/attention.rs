@@ -271,7 +271,7 @@ pub(super) fn relations(g: &mut Gen) -> Vec<Relation> {
             let short = run(calls, &Call { lengths: None, globals, ..short })?;
             agree(&short, &plain, |x| gather(&gather(x, 0, &[one]), 1, &rows), false)
         }));
-        // Padding is no key and no query: NaN there must not show.
+        // Padding is neither key nor query: NaN there must not show.
         let call = base.clone();
         laws.push(Relation::new(format!("NaN in the padding: {base}"), move |calls| {
             let plain = run(calls, &call)?;

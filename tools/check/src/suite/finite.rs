@@ -110,7 +110,7 @@ pub(super) fn relations(g: &mut Gen) -> Vec<Relation> {
             let plain = calls.run(&base.arguments(START))?;
             Ok(vec![calls.run(&base.sequences(&order).arguments(START))?.same("report", plain.get("report")?)?])
         }));
-        // One sequence after the other goes on from the report of those before.
+        // One sequence after another continues from the report of those before.
         laws.push(Relation::new(format!("sequences one by one: {call}"), move |calls| {
             let all = calls.run(&call.arguments(START))?;
             let mut report = START;

@@ -1,5 +1,5 @@
-//! Values and laws of the ops. The cases that an op has in its own folder are about shapes; these go through shapes at
-//! the edges of tiles with numbers that kernels have been known to get wrong, and through laws that need no oracle.
+//! Values and laws of the ops. The cases in `cases` are about shapes; these go through shapes at the edges of tiles with
+//! numbers that kernels have been known to get wrong, and through laws that need no oracle.
 
 mod attention;
 mod embedding;

@@ -55,7 +55,7 @@ impl Sizes {
         arguments.set("heads", self.heads).set("rotary_dim", self.rotary)
     }
 
-    /// Sum of squares of each pair, and each single element behind them.
+    /// Sum of squares of each pair, and each single element after them.
     fn squares(&self, x: &[f64]) -> Vec<f64> {
         let head = |head: &[f64]| {
             let (turned, rest) = head.split_at(self.rotary);

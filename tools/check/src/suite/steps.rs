@@ -198,7 +198,7 @@ pub(super) fn segment_relations(g: &mut Gen) -> Vec<Relation> {
             let moved = calls.run(&Segments { x0: gather(&call.x0, 2, &order), ..call.clone() }.arguments())?;
             Ok(vec![moved.same("mean", &gather(plain.get("mean")?, 2, &order))?])
         }));
-        // Anchor rows and padding are no text: NaN there must not show.
+        // Anchor rows and padding are not text: NaN there must not show.
         let call = base.clone();
         laws.push(Relation::new(format!("NaN outside of the text: {base}"), move |calls| {
             let plain = calls.run(&call.arguments())?;
