@@ -3,7 +3,7 @@
 /// How a graph is run.
 #[derive(Clone, Copy, Debug)]
 pub struct ExecutorOptions {
-    /// Put sentinel words behind each buffer, for [`Executor::check_sentinels`]. One slot per value then.
+    /// Put sentinel words after each buffer, for [`Executor::check_sentinels`]. One slot per value then.
     pub sentinels: bool,
     /// Time each op.
     pub profile: bool,
