@@ -617,6 +617,7 @@ impl Gpu {
             // SAFETY: every loop of ours counts to a size that the host checked. Where bounds checks are off, kernels
             // guard each index themselves, those that come from data (ids, lengths, globals) too; `verify` runs both
             // ways.
+            #[expect(unsafe_code, reason = "checks that wgpu would add cost time, and the kernels make them")]
             let module = unsafe { device.create_shader_module_trusted(descriptor, checks) };
             device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
                 label: Some(&label),

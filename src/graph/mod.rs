@@ -13,7 +13,7 @@ mod reference;
 pub use call::{Call, Prepared};
 pub use choose::runnable;
 pub use executor::{Executor, ExecutorOptions, OpTime, Submitted};
-pub use plan::Plan;
+pub use plan::{Lifetime, Plan};
 pub use recorded::RecordedOp;
 
 use std::sync::atomic::{AtomicU64, Ordering};

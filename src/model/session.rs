@@ -13,6 +13,7 @@ use super::state::Sequence;
 use crate::gpu::block_on;
 use crate::gpu::{Signal, give_way};
 use crate::graph::{Executor, ExecutorOptions, OpTime, Plan, Value};
+use crate::ops::StepRow;
 use crate::{Device, Error, Result, Tensor, memory};
 
 /// How a session is set up.
@@ -164,6 +165,12 @@ pub struct Progress<'a> {
     model: &'a Model,
     built: &'a Built,
     sequences: &'a [Sequence],
+}
+
+impl std::fmt::Debug for Progress<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Progress").field("step", &self.step).field("steps", &self.steps).finish_non_exhaustive()
+    }
 }
 
 impl Progress<'_> {
@@ -467,7 +474,7 @@ impl Session {
         let Built { shape, handles, executor, run } = &mut *built;
         handles.write_layout(executor, shape, config, &lengths, lambda)?;
         handles.write_start(executor, shape, (config, model.weights()), &sequences)?;
-        let rows: Vec<Vec<f32>> = step_rows(config, sampler).iter().map(|row| row.words()).collect();
+        let rows: Vec<Vec<f32>> = step_rows(config, sampler).iter().map(StepRow::words).collect();
         executor.stage(handles.step, &rows)?;
         let anchors = shape.level.anchors;
         *run = Run { steps: rows.len(), positions: lengths.iter().map(|length| anchors + length).sum() };
