@@ -30,6 +30,7 @@ impl Gpu {
         };
         let pipeline = self.attempt(&format!("the kernel {label}"), 0, |device| {
             let module = match kernel.source.is_built_in() {
+                #[expect(unsafe_code, reason = "checks that wgpu would add cost time, and the kernels make them")]
                 // SAFETY: every loop of ours counts to a size that the host checked. Where bounds checks are off, kernels
                 // guard each index themselves, those that come from data (ids, lengths, globals) too; `verify` runs both
                 // ways.

@@ -15,7 +15,7 @@ mod run;
 pub use call::{Call, Prepared};
 pub use choose::runnable;
 pub use executor::Executor;
-pub use plan::Plan;
+pub use plan::{Lifetime, Plan};
 pub use recorded::RecordedOp;
 pub use run::{ExecutorOptions, OpTime, Submitted};
 

@@ -37,6 +37,12 @@ pub struct Progress<'a> {
     pub(super) sequences: &'a [Sequence],
 }
 
+impl std::fmt::Debug for Progress<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Progress").field("step", &self.step).field("steps", &self.steps).finish_non_exhaustive()
+    }
+}
+
 impl Progress<'_> {
     /// The texts as they stand.
     ///

@@ -14,6 +14,7 @@ use super::state::Sequence;
 #[cfg(not(target_family = "wasm"))]
 use crate::gpu::block_on;
 use crate::graph::{Executor, ExecutorOptions, Plan};
+use crate::ops::StepRow;
 use crate::{Device, Error, Result, memory};
 
 /// How a session is set up.
@@ -178,7 +179,7 @@ impl Session {
         let Built { shape, handles, executor, run } = &mut *built;
         handles.write_layout(executor, shape, config, &lengths, lambda)?;
         handles.write_start(executor, shape, (config, model.weights()), &sequences)?;
-        let rows: Vec<Vec<f32>> = step_rows(config, sampler).iter().map(|row| row.words()).collect();
+        let rows: Vec<Vec<f32>> = step_rows(config, sampler).iter().map(StepRow::words).collect();
         executor.stage(handles.step, &rows)?;
         let anchors = shape.level.anchors;
         *run = Run { steps: rows.len(), positions: lengths.iter().map(|length| anchors + length).sum() };
