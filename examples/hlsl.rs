@@ -6,6 +6,7 @@
 
 use std::path::Path;
 
+use drdiff::op::Entry;
 use drdiff::ops::REGISTRY;
 use naga::back::hlsl::ShaderModel;
 
@@ -16,7 +17,7 @@ mod wgsl;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = std::env::args_os().nth(1).ok_or("usage: hlsl FOLDER")?;
-    for kernel in REGISTRY.iter().flat_map(|entry| entry.kernels()) {
+    for kernel in REGISTRY.iter().flat_map(Entry::kernels) {
         let (module, info) = wgsl::validate(kernel);
         let name = kernel.label().replace(['/', ' ', '='], "_");
         for &model in hlsl::models(kernel) {

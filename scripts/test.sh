@@ -61,11 +61,40 @@ on_driver=scripts/with-vulkan.sh
 target=$(cargo metadata --no-deps --format-version 1 | sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')
 drdiff=$target/debug/drdiff
 
+browser=wasm32-unknown-unknown
+
+# The library's features but `default`, from its manifest.
+features() {
+    sed -n '/^\[features\]/,/^\[dependencies\]/s/^\([a-z]*\) = .*/\1/p' Cargo.toml | grep --invert-match '^default$'
+}
+
+# What the standard library of the browser's target needs: rustup fetches it once.
+browser_target() {
+    [ -d "$(rustc --print sysroot)/lib/rustlib/$browser" ] || rustup target add "$browser" || {
+        echo "error: Rust's standard library for $browser is missing, and rustup cannot add it" >&2
+        return 1
+    }
+}
+
+# The fuzzer is a workspace of its own, so its lints are a copy.
+same_lints() {
+    lints() { sed -n '/^\[\(workspace\.\)\?lints\./,/^$/p' "$1" | sed 's/^\[workspace\./[/'; }
+    diff <(lints Cargo.toml) <(lints fuzz/Cargo.toml)
+}
+
 check cargo fmt --all --check
 check cargo fmt --all --check --manifest-path fuzz/Cargo.toml
+check browser_target
+check same_lints
 check scripts/software-vulkan.sh
 check cargo clippy --workspace --all-targets -- -D warnings
+# The library without its features, with each alone, and for a browser.
 check cargo clippy -p drdiff --lib --no-default-features -- -D warnings
+for feature in $(features); do
+    check cargo clippy -p drdiff --lib --no-default-features --features "$feature" -- -D warnings
+done
+check cargo check -p drdiff --lib --no-default-features --target "$browser"
+check cargo clippy --manifest-path fuzz/Cargo.toml --target-dir "$target/fuzz" -- -D warnings
 check env RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps
 
 # One build for the tests and for the program that verifies below.

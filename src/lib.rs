@@ -47,6 +47,10 @@
 //! A call returns [`Result`]; nothing panics on input, and no error loses its cause. Memory that is refused is an error
 //! too, on the host as on the device; [`memory`] says where that ends.
 
+#![deny(unsafe_code)]
+#![warn(clippy::missing_errors_doc)]
+#![cfg_attr(not(test), warn(clippy::unwrap_used))]
+
 mod device;
 mod error;
 #[cfg(feature = "eval")]

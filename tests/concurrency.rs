@@ -57,7 +57,7 @@ fn one_device_of_two_may_go() {
     let expected = text(&models[0], 40, 5).unwrap();
     let [lost, kept] = std::thread::scope(|scope| {
         let threads = models.each_ref().map(|model| {
-            let lost = std::ptr::eq(model, &models[0]).then_some(&one);
+            let lost = std::ptr::eq(model, &raw const models[0]).then_some(&one);
             let expected = &expected;
             scope.spawn(move || {
                 for round in 0..6 {

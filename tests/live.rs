@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use drdiff::graph::Call;
+use drdiff::op::Entry;
 use drdiff::ops::{Embedding, REGISTRY};
 use drdiff::{Device, DeviceChoice, Error, GpuOptions, Result, Tensor, explain};
 use drdiff_check::Gen;
@@ -11,7 +12,7 @@ const SHADERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/shaders");
 
 #[test]
 fn files_are_put_together_as_those_built_in() {
-    for kernel in REGISTRY.iter().flat_map(|entry| entry.kernels()) {
+    for kernel in REGISTRY.iter().flat_map(Entry::kernels) {
         assert_eq!(kernel.wgsl_from(Path::new(SHADERS)).unwrap(), kernel.wgsl().unwrap(), "{}", kernel.label());
     }
 }

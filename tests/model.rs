@@ -9,7 +9,9 @@ use drdiff::eval::{Corpus, LikelihoodOptions};
 use drdiff::files::{tensors, write_tensors};
 use drdiff::gpu::Capabilities;
 use drdiff::graph::{Executor, ExecutorOptions, Plan};
-use drdiff::model::{Denoiser, DenoiserShape, Generated, Progress, Request, Sharpening, step_rows};
+use drdiff::model::{
+    DenoiseInput, Denoiser, DenoiserShape, Generated, Progress, Request, Sharpening, denoise, step_rows,
+};
 use drdiff::ops::StepRow;
 use drdiff::{Device, Error, Method, Model, Prompt, Sampler, SessionOptions, Tensor};
 use drdiff_check::{first_difference, nmse};
@@ -404,6 +406,50 @@ fn a_caller_can_watch_and_stop() {
     assert!(matches!(outcome, Err(Error::Stopped { step: 2, steps: 5 })));
     assert_eq!(seen.len(), 2);
     assert!(session.generate(&Prompt::prefix("the"), &sampler, quiet).is_ok(), "the session lives on");
+}
+
+#[test]
+fn a_loop_of_ones_own_sees_entropy_and_ends_where_it_likes() {
+    for device in [Device::Cpu, common::gpu()] {
+        let model = tiny(&device);
+        let (length, steps) = (30, 5);
+        let mut session = model.session(SessionOptions { length, ..Default::default() }).unwrap();
+        let sampler = Sampler { steps, seed: 3, ..Sampler::default() };
+        let mut generation = session.start(&[Request::default()], &sampler).unwrap();
+        let early = generation.progress();
+        let (anchors, dim) = (early.anchors(), model.config().embedding_dim);
+        let unknown = (model.config().vocab_size as f32).ln();
+        assert_eq!(early.entropy().unwrap().as_f32().unwrap(), vec![unknown; anchors + length]);
+        assert!(early.snapshot().unwrap_err().to_string().contains("the steps so far is 0"));
+        // The same run on tensors alone.
+        let z = early.state().unwrap().as_f32().unwrap()[anchors * dim..].to_vec();
+        let z = Tensor::f32([1, length, dim], z).unwrap();
+        assert!(generation.step().unwrap());
+        let first = generation.progress().entropy().unwrap();
+        while generation.step().unwrap() {}
+        let last = generation.progress().entropy().unwrap();
+        let input = DenoiseInput { z, last: None, gamma: None };
+        let want = denoise((model.config(), model.weights()), &input, &sampler, &device).unwrap();
+        assert_eq!(last.as_f32().unwrap()[anchors..], *want.entropy.as_f32().unwrap());
+        assert_ne!(first, last);
+        drop(generation);
+
+        let mut snapshots = Vec::new();
+        session
+            .generate(&Prompt::none(), &sampler, |progress| {
+                snapshots.push(progress.snapshot().unwrap());
+                ControlFlow::Continue(())
+            })
+            .unwrap();
+        for step in 0..=steps {
+            let mut generation = session.start(&[Request::default()], &sampler).unwrap();
+            (0..step).for_each(|_| assert!(generation.step().unwrap()));
+            match generation.stop() {
+                Ok(texts) => assert_eq!([texts[0].text.clone()], *snapshots[step - 1]),
+                Err(error) => assert!(step == 0 && error.is_usage(), "{error}"),
+            }
+        }
+    }
 }
 
 #[test]

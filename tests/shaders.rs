@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 use drdiff::gpu::{Capability, Declared, Field, Kernel, Scalar, Tier, shaders};
+use drdiff::op::Entry;
 use drdiff::ops::{REGISTRY, StepRow};
 use naga::back::{msl, spv, wgsl};
 use naga::valid::FunctionInfo;
@@ -20,7 +21,7 @@ mod wgsl_text;
 use wgsl_text::{parse, validate};
 
 fn kernels() -> Vec<&'static Kernel> {
-    let all: Vec<_> = REGISTRY.iter().flat_map(|entry| entry.kernels()).collect();
+    let all: Vec<_> = REGISTRY.iter().flat_map(Entry::kernels).collect();
     assert!(all.len() >= REGISTRY.len(), "every op has a kernel");
     all
 }

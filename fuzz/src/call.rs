@@ -70,7 +70,7 @@ const SIZES: &[(&str, &str, &[usize])] = &[
 pub fn arguments(entry: &Entry, u: &mut Unstructured<'_>) -> Result<Arguments> {
     let spoiled = *u.choose(&[0, 0, 0, 24, 64])?;
     // A sequence stands alone in some calls.
-    let front: &[usize] = *u.choose(&[&[1][..], &[2], &[3], &[2, 3], &[]])?;
+    let front: &[usize] = u.choose(&[&[1][..], &[2], &[3], &[2, 3], &[]])?;
     Draw { u, op: entry.name(), sizes: Vec::new(), front, large: true, spoiled }.arguments(entry)
 }
 

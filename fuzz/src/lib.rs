@@ -12,6 +12,7 @@ use drdiff::model::Config;
 pub const MICRO: &str = include_str!("micro.json");
 
 /// A folder for the files of one run, in memory where scripts/fuzz.sh says so.
+#[derive(Debug)]
 pub struct Folder(PathBuf);
 
 impl Folder {

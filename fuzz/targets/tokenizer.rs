@@ -59,7 +59,7 @@ impl Base {
 /// As many tokens as the file probably has.
 fn size(tokenizer: &Value) -> usize {
     let vocab = &tokenizer["model"]["vocab"];
-    vocab.as_object().map(|map| map.len()).or_else(|| vocab.as_array().map(Vec::len)).unwrap_or(1)
+    vocab.as_object().map(serde_json::Map::len).or_else(|| vocab.as_array().map(Vec::len)).unwrap_or(1)
 }
 
 fn run(data: &[u8]) -> Result<()> {

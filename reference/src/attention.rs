@@ -61,7 +61,7 @@ pub fn sees(pattern: &Pattern, globals: &[u32], i: usize, j: usize) -> bool {
 /// positions as in Longformer and BigBird).
 ///
 /// `q` `k` `v` `[B, R, H, Dh]`; `scale` multiplies the scores, usually `1 / sqrt(Dh)`.
-pub fn attention(q: &[f64], k: &[f64], v: &[f64], dims: &Dims, mask: &Mask, scale: f64) -> Attended {
+pub fn attention(q: &[f64], k: &[f64], v: &[f64], dims: &Dims, mask: &Mask<'_>, scale: f64) -> Attended {
     let Dims { batch, rows, heads, head_dim } = *dims;
     for (name, tensor) in [("q", q), ("k", k), ("v", v)] {
         assert_eq!(tensor.len(), batch * rows * heads * head_dim, "attention: {name} is not [B, R, H, Dh]");
@@ -129,9 +129,9 @@ mod tests {
         let dims = Dims { batch: 1, rows: 2, heads: 1, head_dim: 1 };
         let mask = Mask { lengths: &[2], globals: &[], pattern: &DENSE };
         // Scores of query 0: 0 and ln 3, so weights 1/4 and 3/4; of query 1: 0 and 0.
-        let got = attention(&[2.0, 0.0], &[0.0, 3f64.ln()], &[8.0, 16.0], &dims, &mask, 0.5);
+        let got = attention(&[2.0, 0.0], &[0.0, 3_f64.ln()], &[8.0, 16.0], &dims, &mask, 0.5);
         assert_close(&got.out, &[14.0, 12.0], 1e-14);
-        assert_close(&got.lse, &[4f64.ln(), 2f64.ln()], 1e-15);
+        assert_close(&got.lse, &[4_f64.ln(), 2_f64.ln()], 1e-15);
     }
 
     #[test]
@@ -152,7 +152,7 @@ mod tests {
         for score in [1.0, 4096.0, 1e6, 1e13, 1e15, 1e300] {
             let got = attention(&[1.0; 4], &[score; 4], &[1.0, 2.0, 3.0, 6.0], &dims, &mask, 1.0);
             assert_eq!(got.out, [3.0; 4], "{score}");
-            assert_close(&got.lse, &[score + 4f64.ln(); 4], score * 1e-15);
+            assert_close(&got.lse, &[score + 4_f64.ln(); 4], score * 1e-15);
         }
     }
 

@@ -17,7 +17,7 @@ pub struct RouterWeights<'a> {
 /// Router logits: `weight_e . x_n + bias_e + difficulty_n * difficulty_weight_e`.
 ///
 /// `x` `[n, d]`; `difficulty` `[n]`, the entropy in nats of the previous prediction at each token; gives `[n, E]`.
-pub fn router(x: &[f64], difficulty: &[f64], weights: &RouterWeights, n: usize, d: usize) -> Vec<f64> {
+pub fn router(x: &[f64], difficulty: &[f64], weights: &RouterWeights<'_>, n: usize, d: usize) -> Vec<f64> {
     let experts = weights.bias.len();
     assert_eq!(difficulty.len(), n, "router: difficulty is not [n]");
     assert_eq!(weights.difficulty.len(), experts, "router: the difficulty weights are not [E]");
@@ -107,7 +107,7 @@ pub struct Routed {
 pub fn experts(
     x: &[f64],
     router_logits: &[f64],
-    weights: &ExpertWeights,
+    weights: &ExpertWeights<'_>,
     cost_bias: Option<&[f64]>,
     n: usize,
     d: usize,
@@ -170,7 +170,7 @@ mod tests {
 
     #[test]
     fn the_bias_moves_the_choice_and_not_the_gates() {
-        let logits = [0.0, 3f64.ln(), 5.0];
+        let logits = [0.0, 3_f64.ln(), 5.0];
         let choice = top_k(&logits, Some(&[0.0, 1.0, 10.0]), 2);
         assert_eq!(choice.indices, [1, 0]);
         assert_close(&choice.gates, &[0.75, 0.25], 1e-15);
@@ -188,10 +188,10 @@ mod tests {
             down: &[1.0, 10.0, 100.0],
             widths: &[1, 0, 2],
         };
-        let logits = [0.0, -9.0, 3f64.ln(), 0.0, 1.0, -9.0];
+        let logits = [0.0, -9.0, 3_f64.ln(), 0.0, 1.0, -9.0];
         let got = experts(&[1.0, 2.0], &logits, &weights, None, 2, 1, 2);
         let first = 0.75 * 10.0 * silu(2.0) * 3.0 + 0.25 * silu(1.0);
-        let second = silu(2.0) * 2.0 / (1.0 + 1f64.exp());
+        let second = silu(2.0) * 2.0 / (1.0 + 1_f64.exp());
         assert_close(&got.out, &[first, second], 1e-13);
         assert_eq!(got.indices, [2, 0, 1, 0]);
         assert_eq!(got.counts, [2, 1, 1]);

@@ -95,7 +95,7 @@ pub fn time_embedding(gamma: &[f64], frequencies: &[f64]) -> Vec<f64> {
 pub fn time_frequencies(count: usize) -> Vec<f64> {
     // One frequency alone is the first of the row.
     let place = |j: usize| if count > 1 { j as f64 / (count - 1) as f64 } else { 0.0 };
-    (0..count).map(|j| 4.0 * (1.0f64 / 64.0).powf(place(j))).collect()
+    (0..count).map(|j| 4.0 * (1.0_f64 / 64.0).powf(place(j))).collect()
 }
 
 /// The rows of `table` `[V, dim]` that `ids` name, in order: `[ids, dim]`.
@@ -155,10 +155,10 @@ mod tests {
     fn norms() {
         let (shift, scale) = ([0.5, 0.0], [0.0, 1.0]);
         // Mean square 12.5 - 0.5 + eps 0.5 = 12.5 for (3, sqrt 15).
-        let x = [3.0, 15f64.sqrt()];
-        let root = 12.5f64.sqrt();
+        let x = [3.0, 15_f64.sqrt()];
+        let root = 12.5_f64.sqrt();
         let rms = rms_norm_modulated(&x, &shift, &scale, 0.5, 1, 2);
-        assert_close(&rms, &[3.0 / root + 0.5, 2.0 * 15f64.sqrt() / root], 1e-15);
+        assert_close(&rms, &[3.0 / root + 0.5, 2.0 * 15_f64.sqrt() / root], 1e-15);
         let layer = layer_norm_modulated(&[1.0, 5.0], &shift, &scale, 0.0, 1, 2);
         assert_close(&layer, &[-0.5, 2.0], 1e-15);
         let constant = layer_norm_modulated(&[0.1; 7], &[0.0; 7], &[0.0; 7], 1e-6, 1, 7);
@@ -178,9 +178,9 @@ mod tests {
     #[test]
     fn time_features() {
         let out = time_embedding(&[0.0, 2.0], &time_frequencies(2));
-        let expected = [1.0, 1.0, 0.0, 0.0, 8f64.cos(), 0.125f64.cos(), 8f64.sin(), 0.125f64.sin()];
+        let expected = [1.0, 1.0, 0.0, 0.0, 8_f64.cos(), 0.125_f64.cos(), 8_f64.sin(), 0.125_f64.sin()];
         assert_close(&out, &expected, 1e-15);
-        assert_close(&time_embedding(&[1.0], &time_frequencies(1)), &[4f64.cos(), 4f64.sin()], 0.0);
+        assert_close(&time_embedding(&[1.0], &time_frequencies(1)), &[4_f64.cos(), 4_f64.sin()], 0.0);
         assert_eq!(time_frequencies(3), [4.0, 0.5, 0.0625]);
     }
 

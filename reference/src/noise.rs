@@ -37,8 +37,8 @@ pub fn normal(seed: u64, stream: u32, count: usize) -> Vec<f64> {
     let words = bits(seed, stream, count.next_multiple_of(2));
     let mut normals = Vec::with_capacity(words.len());
     for pair in words.chunks_exact(2) {
-        let a = (f64::from(pair[0]) + 0.5) / 2f64.powi(32);
-        let angle = std::f64::consts::TAU * f64::from(pair[1]) / 2f64.powi(32);
+        let a = (f64::from(pair[0]) + 0.5) / 2_f64.powi(32);
+        let angle = std::f64::consts::TAU * f64::from(pair[1]) / 2_f64.powi(32);
         let radius = (-2.0 * a.ln()).sqrt();
         normals.extend([radius * angle.cos(), radius * angle.sin()]);
     }
@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn normals_of_the_first_block() {
-        let (a, b) = ((f64::from(0x6627e8d5u32) + 0.5) / 4294967296.0, f64::from(0xe169c58du32) / 4294967296.0);
+        let (a, b) = ((f64::from(0x6627e8d5_u32) + 0.5) / 4294967296.0, f64::from(0xe169c58d_u32) / 4294967296.0);
         let radius = (-2.0 * a.ln()).sqrt();
         let angle = 2.0 * std::f64::consts::PI * b;
         assert_close(&normal(0, 0, 2), &[radius * angle.cos(), radius * angle.sin()], 1e-15);

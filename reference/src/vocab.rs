@@ -90,11 +90,11 @@ mod tests {
         let dims = Dims { rows: 1, dim: 1, vocab: 3, embed_dim: 2 };
         let embed = [4.0, 0.0, 0.0, 4.0, 4.0, 4.0];
         // Logits ln 2, 0, 0: probabilities 1/2, 1/4, 1/4.
-        let got = vocab_expectation(&[2f64.ln()], &[1.0, 0.0, 0.0], &embed, None, &dims);
+        let got = vocab_expectation(&[2_f64.ln()], &[1.0, 0.0, 0.0], &embed, None, &dims);
         assert_close(&got.x0, &[3.0, 2.0], 1e-14);
-        assert_close(&[got.lse[0], got.entropy[0]], &[4f64.ln(), 1.5 * 2f64.ln()], 1e-14);
+        assert_close(&[got.lse[0], got.entropy[0]], &[4_f64.ln(), 1.5 * 2_f64.ln()], 1e-14);
         assert_eq!(got.token, [0]);
-        assert_eq!(got.top, [(2f64.ln(), 0.0)]);
+        assert_eq!(got.top, [(2_f64.ln(), 0.0)]);
         // The skip alone: logits 0, 4, 4; the tie goes to 1.
         let got = vocab_expectation(&[0.0], &[1.0, 0.0, 0.0], &embed, Some(&[0.0, 1.0]), &dims);
         assert_eq!((got.token[0], got.top[0]), (1, (4.0, 4.0)));
@@ -105,7 +105,7 @@ mod tests {
         let dims = Dims { rows: 2, dim: 1, vocab: 8, embed_dim: 1 };
         let unembed: Vec<f64> = (0..8).map(f64::from).collect();
         let got = vocab_expectation(&[0.0, 1e5], &unembed, &[1.0; 8], None, &dims);
-        assert_close(&got.entropy, &[8f64.ln(), 0.0], 1e-14);
+        assert_close(&got.entropy, &[8_f64.ln(), 0.0], 1e-14);
         assert_close(&got.x0, &[1.0, 1.0], 1e-14);
         assert_eq!(got.token, [0, 7]);
     }

@@ -7,15 +7,9 @@ use std::sync::{Arc, Mutex, Weak};
 
 use super::health::Health;
 use super::scope::{Caught, Scope, now, reported};
-use super::wait::{Poller, Signal};
-use super::{
-    BorrowOptions, BoundsChecks, Capabilities, DeviceChoice, GpuOptions, Kernel, Tier, ZERO_WORKGROUP_MEMORY, adapter,
-    lock,
-};
-use crate::{Error, Result, memory};
-
-/// Most bytes that are staged in one piece on their way to the device.
-const STAGING: usize = 16 << 20;
+use super::wait::Poller;
+use super::{BorrowOptions, BoundsChecks, Capabilities, DeviceChoice, GpuOptions, Kernel, Tier, adapter, lock};
+use crate::{Error, Result};
 
 /// An open GPU. Clones share the device; each is told of every error of the device since it was made.
 ///
@@ -24,46 +18,46 @@ const STAGING: usize = 16 << 20;
 /// one that does.
 #[derive(Debug)]
 pub struct Gpu {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
     /// How many of the device's uncaught errors this handle has reported.
-    seen: AtomicU64,
+    pub(super) seen: AtomicU64,
     /// What was made through this handle, where its scope has not told yet.
-    pending: Mutex<Vec<Caught>>,
+    pub(super) pending: Mutex<Vec<Caught>>,
     /// The build that this handle is of.
-    build: Option<Build>,
+    pub(super) build: Option<Build>,
 }
 
 /// Things that are made together.
 #[derive(Debug, Default)]
-struct Build {
+pub(super) struct Build {
     /// Whether one scope around all of them catches errors, or each has its own.
-    one_scope: bool,
+    pub(super) one_scope: bool,
     /// Those that tests refused within the one scope.
-    refused: AtomicBool,
+    pub(super) refused: AtomicBool,
     /// Pipelines that were made, to be shared once it is known that all is well.
-    pipelines: Mutex<HashMap<Kernel, wgpu::ComputePipeline>>,
+    pub(super) pipelines: Mutex<HashMap<Kernel, wgpu::ComputePipeline>>,
 }
 
 #[derive(Debug)]
-struct Inner {
-    info: wgpu::AdapterInfo,
-    health: Health,
-    queue: wgpu::Queue,
-    poller: Poller,
-    pipelines: Mutex<HashMap<Kernel, wgpu::ComputePipeline>>,
+pub(super) struct Inner {
+    pub(super) info: wgpu::AdapterInfo,
+    pub(super) health: Health,
+    pub(super) queue: wgpu::Queue,
+    pub(super) poller: Poller,
+    pub(super) pipelines: Mutex<HashMap<Kernel, wgpu::ComputePipeline>>,
     /// Constants on the device, by their identity; each goes with the constant or with the device.
-    constants: Mutex<HashMap<u64, wgpu::Buffer>>,
+    pub(super) constants: Mutex<HashMap<u64, wgpu::Buffer>>,
     /// Counts down to the allocation to refuse; see [`Gpu::refuse_allocation`].
-    refusal: AtomicU64,
-    bounds_checks: BoundsChecks,
-    capabilities: Capabilities,
-    tier: Tier,
-    shaders: Option<PathBuf>,
+    pub(super) refusal: AtomicU64,
+    pub(super) bounds_checks: BoundsChecks,
+    pub(super) capabilities: Capabilities,
+    pub(super) tier: Tier,
+    pub(super) shaders: Option<PathBuf>,
 }
 
 /// Where a constant has a buffer; keeps nothing alive.
 #[derive(Debug)]
-pub(crate) struct Home(Weak<Inner>);
+pub(crate) struct Home(pub(super) Weak<Inner>);
 
 impl Home {
     /// Frees the constant's buffer, once nothing else uses it.
@@ -190,7 +184,7 @@ impl Gpu {
 
     /// A point at which tests lose the device; whatever talks to it goes through here.
     #[inline]
-    fn point(&self) {
+    pub(super) fn point(&self) {
         self.inner.health.loss.point(&self.inner.health.device);
     }
 
@@ -264,7 +258,7 @@ impl Gpu {
     }
 
     /// Waits for what scopes have not told yet, and gives the first error.
-    async fn settle(&self) -> Result<()> {
+    pub(super) async fn settle(&self) -> Result<()> {
         let pending = std::mem::take(&mut *lock(&self.pending));
         let mut first = None;
         for Caught { what, bytes, verdict } in pending {
@@ -275,7 +269,7 @@ impl Gpu {
     }
 
     /// The first error of those scopes that have told by now.
-    fn settled(&self) -> Result<()> {
+    pub(super) fn settled(&self) -> Result<()> {
         let mut first = None;
         lock(&self.pending).retain_mut(|Caught { what, bytes, verdict }| match now(verdict) {
             None => true,
@@ -313,12 +307,12 @@ impl Gpu {
         made
     }
 
-    fn share_pipelines(&self) {
+    pub(super) fn share_pipelines(&self) {
         let own = self.build.as_ref().map(|build| std::mem::take(&mut *lock(&build.pipelines)));
         lock(&self.inner.pipelines).extend(own.into_iter().flatten());
     }
 
-    fn out_of_memory(&self, what: &str, bytes: u64) -> Error {
+    pub(super) fn out_of_memory(&self, what: &str, bytes: u64) -> Error {
         Error::OutOfMemory { device: self.inner.info.name.clone(), what: what.to_owned(), bytes }
     }
 
@@ -344,214 +338,6 @@ impl Gpu {
         })
     }
 
-    /// A storage buffer that holds `words`.
-    ///
-    /// # Errors
-    /// Where it exceeds the device's limit or its memory.
-    pub fn upload(&self, what: &str, words: &[u32]) -> Result<wgpu::Buffer> {
-        let buffer = self.buffer(what, words.len() as u64 * 4)?;
-        self.write(what, &buffer, 0, words)?;
-        Ok(buffer)
-    }
-
-    /// Writes `words` to `buffer` from byte `offset` on, ahead of all work that is submitted later.
-    ///
-    /// # Errors
-    /// Where there is no memory to stage them, or the device was lost.
-    pub(crate) fn write(&self, what: &str, buffer: &wgpu::Buffer, offset: u64, words: &[u32]) -> Result<()> {
-        let bytes: &[u8] = bytemuck::cast_slice(words);
-        if bytes.len() <= STAGING {
-            self.attempt(what, bytes.len() as u64, |_| self.queue().write_buffer(buffer, offset, bytes))?;
-            return self.check();
-        }
-        // wgpu would stage all of it at once, and lose the device where there is no memory for that.
-        let usage = wgpu::BufferUsages::MAP_WRITE | wgpu::BufferUsages::COPY_SRC;
-        for (index, bytes) in bytes.chunks(STAGING).enumerate() {
-            let size = bytes.len() as u64;
-            let staging = self.allocate(what, size, usage, true)?;
-            let mut view = staging.get_mapped_range_mut(..).map_err(|error| self.lost_or(what, error))?;
-            view.copy_from_slice(bytes);
-            drop(view);
-            staging.unmap();
-            self.attempt(what, size, |device| {
-                let mut encoder = device.create_command_encoder(&Default::default());
-                encoder.copy_buffer_to_buffer(&staging, 0, buffer, offset + (index * STAGING) as u64, size);
-                self.queue().submit([encoder.finish()]);
-            })?;
-        }
-        self.check()
-    }
-
-    /// Writes `words` to `buffer` with little of them on their way at a time: `staged` counts the bytes that are.
-    ///
-    /// # Errors
-    /// Where there is no memory to stage them, or the device was lost.
-    pub(crate) async fn write_slowly(
-        &self,
-        what: &str,
-        buffer: &wgpu::Buffer,
-        words: &[u32],
-        staged: &mut usize,
-    ) -> Result<()> {
-        for (index, words) in words.chunks(STAGING / 4).enumerate() {
-            if *staged + words.len() * 4 > STAGING {
-                self.wait_async().await?;
-                *staged = 0;
-            }
-            self.write(what, buffer, (index * STAGING) as u64, words)?;
-            *staged += words.len() * 4;
-        }
-        Ok(())
-    }
-
-    /// The buffer of a constant on this device, where it has one.
-    pub(crate) fn constant(&self, constant: u64) -> Option<wgpu::Buffer> {
-        lock(&self.inner.constants).get(&constant).cloned()
-    }
-
-    /// Keeps the buffer of a constant until the constant says otherwise, or the device is no longer used.
-    pub(crate) fn keep_constant(&self, constant: u64, buffer: wgpu::Buffer) -> Home {
-        lock(&self.inner.constants).insert(constant, buffer);
-        Home(Arc::downgrade(&self.inner))
-    }
-
-    /// A kernel's parameters.
-    pub(super) fn uniform(&self, bytes: &[u8]) -> Result<wgpu::Buffer> {
-        let (what, size) = ("a kernel's parameters", bytes.len() as u64);
-        let buffer = self.allocate(what, size, wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST, false)?;
-        self.attempt(what, size, |_| self.queue().write_buffer(&buffer, 0, bytes))?;
-        Ok(buffer)
-    }
-
-    /// The first `words` words of `buffer`, once all submitted work is done.
-    ///
-    /// # Errors
-    /// Where the device was lost or the buffer cannot be mapped.
-    #[cfg(not(target_family = "wasm"))]
-    pub fn download(&self, buffer: &wgpu::Buffer, words: usize) -> Result<Vec<u32>> {
-        super::block_on(self.download_async(buffer, words))
-    }
-
-    /// The first `words` words of `buffer`, once all submitted work is done.
-    ///
-    /// # Errors
-    /// Where the device was lost or the buffer cannot be mapped.
-    pub async fn download_async(&self, buffer: &wgpu::Buffer, words: usize) -> Result<Vec<u32>> {
-        let mut all = self.download_all(&[(buffer, words)]).await?;
-        Ok(all.swap_remove(0))
-    }
-
-    /// The first words of several buffers, at one wait.
-    pub(crate) async fn download_all(&self, wanted: &[(&wgpu::Buffer, usize)]) -> Result<Vec<Vec<u32>>> {
-        let what = "a read-back";
-        let sizes = || wanted.iter().map(|(_, words)| *words as u64 * 4);
-        let bytes = sizes().sum();
-        if bytes == 0 {
-            return Ok(vec![Vec::new(); wanted.len()]);
-        }
-        let mut read = Vec::with_capacity(wanted.len());
-        for (_, words) in wanted {
-            read.push(memory::zeroed(what, *words)?);
-        }
-        let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
-        let staging = self.allocate(what, bytes, usage, false)?;
-        let mapped = self.attempt(what, bytes, |device| {
-            let mut encoder = device.create_command_encoder(&Default::default());
-            let mut end = 0;
-            for ((buffer, _), size) in wanted.iter().zip(sizes()) {
-                encoder.copy_buffer_to_buffer(buffer, 0, &staging, end, size);
-                end += size;
-            }
-            let copied = self.queue().submit([encoder.finish()]);
-            let (sender, mapped) = self.inner.poller.signal(&self.inner.health, Some(copied));
-            self.point();
-            staging.slice(..).map_async(wgpu::MapMode::Read, move |result| {
-                // Whoever waits may have lost interest.
-                let _ = sender.send(result);
-            });
-            mapped
-        })?;
-        self.settle().await?;
-        let mapped = mapped.await;
-        self.check()?;
-        self.point();
-        match mapped {
-            Some(Ok(())) => {}
-            Some(Err(error)) => return Err(self.lost_or(what, error)),
-            None => return Err(self.unanswered(what)),
-        }
-        let view = staging.slice(..).get_mapped_range().map_err(|error| self.lost_or(what, error))?;
-        let mut rest = &view[..];
-        for words in &mut read {
-            let (own, others) = rest.split_at(words.len() * 4);
-            rest = others;
-            bytemuck::cast_slice_mut::<u32, u8>(words).copy_from_slice(own);
-        }
-        Ok(read)
-    }
-
-    /// Submits what `encode` encodes, in an error scope.
-    ///
-    /// # Errors
-    /// Where the device was lost or refused the work.
-    pub(crate) fn submit(
-        &self,
-        what: &str,
-        encode: impl FnOnce(&mut wgpu::CommandEncoder),
-    ) -> Result<wgpu::SubmissionIndex> {
-        let submitted = self.attempt(what, 0, |device| {
-            let mut encoder = device.create_command_encoder(&Default::default());
-            encode(&mut encoder);
-            self.queue().submit([encoder.finish()])
-        })?;
-        self.check().map(|()| submitted)
-    }
-
-    /// What comes once the work submitted so far is done; `last` is the last of it, where that is known.
-    pub(crate) fn submitted(&self, last: Option<wgpu::SubmissionIndex>) -> Signal<()> {
-        let (sender, done) = self.inner.poller.signal(&self.inner.health, last);
-        self.queue().on_submitted_work_done(move || {
-            // Whoever waits may have lost interest.
-            let _ = sender.send(());
-        });
-        done
-    }
-
-    /// Waits for all submitted work.
-    ///
-    /// # Errors
-    /// Where the device was lost or refused the work.
-    #[cfg(not(target_family = "wasm"))]
-    pub fn wait(&self) -> Result<()> {
-        super::block_on(self.wait_async())
-    }
-
-    /// Waits for all submitted work.
-    ///
-    /// # Errors
-    /// Where the device was lost or refused the work.
-    pub async fn wait_async(&self) -> Result<()> {
-        self.settle().await?;
-        self.reached(self.submitted(None)).await?;
-        // Work of a lost device is done, too.
-        self.lost().map_or(Ok(()), Err)
-    }
-
-    /// Waits for what [`Gpu::submitted`] gave.
-    ///
-    /// # Errors
-    /// Where the device was lost or refused the work.
-    pub(crate) async fn reached(&self, done: Signal<()>) -> Result<()> {
-        let done = done.await;
-        self.check()?;
-        done.ok_or_else(|| self.unanswered("waiting for the device"))
-    }
-
-    /// The error for a callback that went without being called.
-    fn unanswered(&self, what: &str) -> Error {
-        self.lost_or(what, std::io::Error::other("the device let go of its callback"))
-    }
-
     /// What has become known since this handle was made or last asked: of its own work, and where the device's callbacks are
     /// drdiff's of anybody's, as nobody can tell whose work it was.
     ///
@@ -569,7 +355,7 @@ impl Gpu {
     }
 
     /// The error for what wgpu refused: the loss of the device or a lack of memory, where that is why.
-    fn refused(&self, what: impl Into<String>, bytes: u64, error: wgpu::Error) -> Error {
+    pub(super) fn refused(&self, what: impl Into<String>, bytes: u64, error: wgpu::Error) -> Error {
         match error {
             // A lost device has no memory either.
             wgpu::Error::OutOfMemory { .. } => self.lost().unwrap_or_else(|| self.out_of_memory(&what.into(), bytes)),
@@ -577,66 +363,20 @@ impl Gpu {
         }
     }
 
-    fn lost_or(&self, what: impl Into<String>, error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    pub(super) fn lost_or(
+        &self,
+        what: impl Into<String>,
+        error: impl std::error::Error + Send + Sync + 'static,
+    ) -> Error {
         self.lost().unwrap_or_else(|| Error::Gpu { what: what.into(), source: Box::new(error) })
     }
 
     /// The loss of the device, where it was lost.
-    fn lost(&self) -> Option<Error> {
+    pub(super) fn lost(&self) -> Option<Error> {
         self.inner.health.loss().map(|reason| self.lost_for(reason))
     }
 
-    fn lost_for(&self, reason: String) -> Error {
+    pub(super) fn lost_for(&self, reason: String) -> Error {
         Error::DeviceLost { device: self.inner.info.name.clone(), reason }
-    }
-
-    /// The pipeline of a kernel, made at the first call.
-    ///
-    /// # Errors
-    /// Where the driver refuses it.
-    pub(crate) fn pipeline(&self, kernel: &Kernel) -> Result<wgpu::ComputePipeline> {
-        let label = kernel.label();
-        let own = self.build.as_ref().map(|build| &build.pipelines);
-        for made in [Some(&self.inner.pipelines), own].into_iter().flatten() {
-            if let Some(pipeline) = lock(made).get(kernel) {
-                return Ok(pipeline.clone());
-            }
-        }
-        let text = match &self.inner.shaders {
-            Some(folder) => kernel.wgsl_from(folder)?,
-            None => kernel.wgsl()?,
-        };
-        let descriptor =
-            wgpu::ShaderModuleDescriptor { label: Some(&label), source: wgpu::ShaderSource::Wgsl(text.into()) };
-        let checks = wgpu::ShaderRuntimeChecks {
-            force_loop_bounding: false,
-            bounds_checks: self.inner.bounds_checks == BoundsChecks::On,
-            ..wgpu::ShaderRuntimeChecks::checked()
-        };
-        let pipeline = self.attempt(&format!("the kernel {label}"), 0, |device| {
-            let module = match kernel.source.is_built_in() {
-                // SAFETY: every loop of ours counts to a size that the host checked. Where bounds checks are off, kernels
-                // guard each index themselves, those that come from data (ids, lengths, globals) too; `verify` runs both
-                // ways.
-                true => unsafe { device.create_shader_module_trusted(descriptor, checks) },
-                // Nobody has vouched for an application's own.
-                false => device.create_shader_module(descriptor),
-            };
-            device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-                label: Some(&label),
-                layout: None,
-                module: &module,
-                entry_point: Some("main"),
-                compilation_options: wgpu::PipelineCompilationOptions {
-                    zero_initialize_workgroup_memory: ZERO_WORKGROUP_MEMORY,
-                    ..Default::default()
-                },
-                cache: None,
-            })
-        })?;
-        self.check()?;
-        // Outside a build it is known by now to be good.
-        lock(own.unwrap_or(&self.inner.pipelines)).insert(*kernel, pipeline.clone());
-        Ok(pipeline)
     }
 }

@@ -11,9 +11,11 @@ mod health;
 mod kernel;
 mod loss;
 mod params;
+mod pipeline;
 mod profile;
 mod recorder;
 mod scope;
+mod transfer;
 mod wait;
 
 pub use adapter::{

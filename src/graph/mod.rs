@@ -3,18 +3,21 @@
 mod call;
 mod choose;
 mod executor;
+mod gpu;
 #[cfg_attr(not(feature = "cpu"), path = "host_absent.rs")]
 mod host;
 mod plan;
 mod recorded;
 #[cfg_attr(not(feature = "reference"), path = "reference_absent.rs")]
 mod reference;
+mod run;
 
 pub use call::{Call, Prepared};
 pub use choose::runnable;
-pub use executor::{Executor, ExecutorOptions, OpTime, Submitted};
-pub use plan::Plan;
+pub use executor::Executor;
+pub use plan::{Lifetime, Plan};
 pub use recorded::RecordedOp;
+pub use run::{ExecutorOptions, OpTime, Submitted};
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -52,7 +52,7 @@ pub(crate) fn ready() {
     }
     // Fails only on a thread that is in a pool already; no thread is started.
     if let Ok(pool) = rayon::ThreadPoolBuilder::new().num_threads(1).use_current_thread().build() {
-        // The thread stays in it to its end.
+        #[expect(clippy::mem_forget, reason = "the thread stays in it to its end")]
         std::mem::forget(pool);
     }
 }

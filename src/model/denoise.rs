@@ -1,11 +1,11 @@
 //! A whole model on tensors: no tokenizer, no prompt, no sharpening.
 
+use super::built::{Built, Run};
 use super::config::Config;
 use super::denoiser::Denoiser;
 use super::network::DenoiserShape;
 use super::sampler::Sampler;
 use super::schedule::{evaluation, step_rows};
-use super::session::{Built, Run};
 use super::sharpening::Sharpening;
 use super::state::Sequence;
 use super::weights::Weights;

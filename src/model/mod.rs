@@ -1,11 +1,13 @@
 //! Generation: a model's configuration and weights, the denoiser as a graph, and sampling.
 
 mod architecture;
+mod built;
 mod config;
 mod denoise;
 mod denoiser;
 #[cfg(not(target_family = "wasm"))]
 mod folder;
+mod generation;
 mod load;
 mod network;
 mod sampler;
@@ -24,19 +26,20 @@ mod tokenizer_file;
 mod weights;
 
 pub use architecture::FORMAT;
+#[cfg(feature = "eval")]
+pub(crate) use built::{Built, Run};
 pub use config::{BudgetConfig, Config, Conventions, Level, PatternName};
 #[cfg(not(target_family = "wasm"))]
 pub use denoise::denoise;
 pub use denoise::{DenoiseInput, Denoised, denoise_async};
 pub use denoiser::{Denoiser, Handles};
+pub use generation::{Generated, Generation, Progress};
 pub use network::DenoiserShape;
 pub use sampler::{Method, Prompt, Sampler};
 #[cfg(feature = "eval")]
 pub(crate) use schedule::evaluation;
 pub use schedule::{step_rows, times};
-#[cfg(feature = "eval")]
-pub(crate) use session::{Built, Run};
-pub use session::{Generated, Generation, Progress, Request, Session, SessionOptions};
+pub use session::{Request, Session, SessionOptions};
 pub use sharpening::Sharpening;
 #[cfg(feature = "eval")]
 pub(crate) use state::Sequence;

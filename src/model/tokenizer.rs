@@ -172,15 +172,15 @@ mod tests {
 
     #[test]
     fn what_no_token_covers_is_found() {
-        let lost = |text, offsets: &[_], exact| super::lost(text, offsets, exact).unwrap();
-        assert_eq!(lost("a b", &[(0, 1), (2, 3)], false), None);
-        assert_eq!(lost("a b", &[(0, 1), (2, 3)], true), Some((1, ' ')));
-        assert_eq!(lost("a\u{e9}b", &[(0, 1), (3, 4)], false), Some((1, '\u{e9}')));
+        let found = |text, offsets: &[_], exact| lost(text, offsets, exact).unwrap();
+        assert_eq!(found("a b", &[(0, 1), (2, 3)], false), None);
+        assert_eq!(found("a b", &[(0, 1), (2, 3)], true), Some((1, ' ')));
+        assert_eq!(found("a\u{e9}b", &[(0, 1), (3, 4)], false), Some((1, '\u{e9}')));
         // A character in two tokens, and tokens out of order.
-        assert_eq!(lost("\u{e9}b", &[(0, 2), (0, 2), (2, 3)], true), None);
-        assert_eq!(lost("abc", &[(2, 3), (0, 2)], true), None);
-        assert_eq!(lost("abc", &[], false), Some((0, 'a')));
-        assert_eq!(lost("e\u{301}", &[(0, 1)], false), None);
+        assert_eq!(found("\u{e9}b", &[(0, 2), (0, 2), (2, 3)], true), None);
+        assert_eq!(found("abc", &[(2, 3), (0, 2)], true), None);
+        assert_eq!(found("abc", &[], false), Some((0, 'a')));
+        assert_eq!(found("e\u{301}", &[(0, 1)], false), None);
     }
 
     #[test]

@@ -72,7 +72,7 @@ mod tests {
     fn rope_rotates_pairs_and_zeroes_anchors() {
         let dims = RopeDims { batch: 2, rows: 3, heads: 2, head_dim: 5, rotary_dim: 4 };
         let table = rope_table(1, 2, 4, 100.0);
-        let turn = [1f64.cos(), 1f64.sin(), 0.1f64.cos(), 0.1f64.sin()];
+        let turn = [1_f64.cos(), 1_f64.sin(), 0.1_f64.cos(), 0.1_f64.sin()];
         assert_close(&table, &[&[0.0; 4][..], &[1.0, 0.0, 1.0, 0.0], &turn].concat(), 1e-15);
         let x = values(0, 2 * 3 * 2 * 5);
         let out = rope(&x, &table, &dims);
@@ -84,8 +84,8 @@ mod tests {
                 1 => assert_eq!(out, x),
                 _ => {
                     assert_close(&[dot(out, out)], &[dot(x, x)], 1e-13);
-                    assert_close(&out[..1], &[x[0] * 1f64.cos() - x[1] * 1f64.sin()], 1e-15);
-                    assert_close(&out[3..4], &[x[2] * 0.1f64.sin() + x[3] * 0.1f64.cos()], 1e-15);
+                    assert_close(&out[..1], &[x[0] * 1_f64.cos() - x[1] * 1_f64.sin()], 1e-15);
+                    assert_close(&out[3..4], &[x[2] * 0.1_f64.sin() + x[3] * 0.1_f64.cos()], 1e-15);
                 }
             }
         }

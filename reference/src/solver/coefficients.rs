@@ -130,7 +130,7 @@ mod tests {
             let p = point(gamma);
             assert_close(&[p.alpha.powi(2) + p.sigma.powi(2)], &[1.0], 1e-15);
         }
-        assert_close(&[point(3.0).lambda(), point(0.0).alpha], &[-1.5, 0.5f64.sqrt()], 1e-14);
+        assert_close(&[point(3.0).lambda(), point(0.0).alpha], &[-1.5, 0.5_f64.sqrt()], 1e-14);
     }
 
     #[test]

@@ -68,7 +68,7 @@ pub struct Stepped {
 /// * Noisy rows: `g = x0 + omega (anchor state of the row's segment - segment_mean of that segment)`, with the anchor
 ///   states as they were before this step's refresh. Then, with the update taken relative to m,
 ///   `z' = c_x z + c_x0 g + c_prev x0_prev + (1 - c_x - c_x0 - c_prev) m + c_noise noise`; `history = g`.
-pub fn solver_step(inputs: &StepInputs, settings: &StepSettings, dims: &StepDims) -> Stepped {
+pub fn solver_step(inputs: &StepInputs<'_>, settings: &StepSettings, dims: &StepDims) -> Stepped {
     let StepDims { batch, anchors, rows, dim } = *dims;
     let size = batch * rows * dim;
     for (name, tensor) in [("z", inputs.z), ("x0", inputs.x0), ("x0_prev", inputs.x0_prev), ("clean", inputs.clean)] {

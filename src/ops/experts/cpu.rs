@@ -105,7 +105,7 @@ struct Task<'a> {
 ///
 /// # Errors
 /// If memory is refused.
-fn outputs(x: &[f32], indices: &[u32], counts: &[u32], k: usize, weights: &Weights) -> Result<ExpertOutputs> {
+fn outputs(x: &[f32], indices: &[u32], counts: &[u32], k: usize, weights: &Weights<'_>) -> Result<ExpertOutputs> {
     let dim = weights.dim;
     // The first row of each expert; none for one without units.
     let mut rows = 0;
@@ -143,7 +143,7 @@ fn outputs(x: &[f32], indices: &[u32], counts: &[u32], k: usize, weights: &Weigh
     Ok(ExpertOutputs { y, row })
 }
 
-fn panel(x: &[f32], k: usize, weights: &Weights, task: Task) -> Result<()> {
+fn panel(x: &[f32], k: usize, weights: &Weights<'_>, task: Task<'_>) -> Result<()> {
     let Task { unit, width, entries, y } = task;
     let Weights { dim, units, .. } = *weights;
     let what = "a panel of entries of one expert";

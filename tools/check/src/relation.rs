@@ -40,6 +40,7 @@ impl Relation {
 }
 
 /// Calls of one op on one device.
+#[derive(Debug)]
 pub struct Calls<'a> {
     entry: &'a Entry,
     device: &'a Device,
@@ -69,6 +70,7 @@ impl<'a> Calls<'a> {
 }
 
 /// What a call gave.
+#[derive(Debug)]
 pub struct Outputs(Vec<(&'static str, Check, Tensor)>);
 
 impl Outputs {
@@ -125,6 +127,7 @@ impl Outputs {
 }
 
 /// What an output has to be.
+#[derive(Debug)]
 pub struct Claim {
     output: &'static str,
     got: Tensor,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Calls, Case, Check, Gen, Relation, cases, exceeds, suite, trivial};
+use super::{Calls, Case, Check, Claim, Gen, Relation, cases, exceeds, suite, trivial};
 use drdiff::graph::{Call, ExecutorOptions, Prepared};
 use drdiff::op::Entry;
 use drdiff::{Device, Error, Result, explain};
@@ -189,6 +189,6 @@ pub fn run_relation(entry: &Entry, relation: &Relation, device: &Device, sentine
     if claims.iter().all(|claim| trivial(&claim.want)) {
         failures.push("every expected output is trivial, so the relation compares nothing".to_owned());
     }
-    failures.extend(claims.iter().filter_map(|claim| claim.failure()));
+    failures.extend(claims.iter().filter_map(Claim::failure));
     Ok(failures)
 }

@@ -11,22 +11,26 @@ pub struct DeviceArgs {
     /// part of an adapter's name
     #[arg(long, default_value = "auto", value_name = "DEVICE", value_parser = |text: &str| text.parse::<DeviceChoice>())]
     device: DeviceChoice,
-    /// Use this tier of kernels, or fail
+    /// Kernels of this tier where an op has them, else those of the tiers below; `info` says what each needs and has
+    /// [default: core]
     #[arg(long, value_enum)]
     tier: Option<TierArg>,
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
 enum TierArg {
+    /// Plain WGSL, on every device
     Core,
+    /// Operations of subgroups
     Subgroup,
+    /// Cooperative matrices
     Coop,
 }
 
 /// `--model`.
 #[derive(Args, Clone)]
 pub struct ModelArgs {
-    /// Model directory [default: $DRDIFF_MODEL if that is not empty, else models]
+    /// Model directory [default: `$DRDIFF_MODEL` if that is not empty, else models]
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
 }

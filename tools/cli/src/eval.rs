@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
+use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum as _};
 use drdiff::eval::{Corpus, Infill, InfillOptions, Likelihood, LikelihoodOptions, Statistics, cut_alike};
 use drdiff::model::{Config, Vocabulary};
@@ -98,7 +99,7 @@ impl Eval {
         json["settings"] = json!({
             "model": self.model.folder().0, "text": self.text, "samples": self.samples, "windows": self.windows,
             "length": self.length, "draws": self.draws, "batch": self.batch, "seed": self.seed, "budget": self.budget,
-            "infill": self.infill, "steps": self.steps, "method": method.as_ref().map(|method| method.get_name()),
+            "infill": self.infill, "steps": self.steps, "method": method.as_ref().map(PossibleValue::get_name),
         });
         json
     }

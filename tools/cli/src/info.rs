@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 
 use drdiff::gpu::{AdapterSummary, Adapters, tiers};
-use drdiff::{Device, GpuOptions};
+use drdiff::op::Entry;
+use drdiff::ops::REGISTRY;
+use drdiff::{Device, GpuOptions, Tier};
 
 use crate::{Failure, print};
 
@@ -36,6 +38,16 @@ pub fn run() -> Result<(), Failure> {
     print(&text)
 }
 
+/// The ops that have kernels of a tier.
+fn ops_of(tier: Tier) -> String {
+    let has = |entry: &&Entry| entry.kernels().any(|kernel| kernel.tier == tier);
+    let names: Vec<_> = REGISTRY.iter().filter(has).map(Entry::name).collect();
+    match names.is_empty() {
+        true => "no op has kernels of it yet: they run those of the tiers below".to_owned(),
+        false => format!("kernels of it: {}; other ops run those of the tiers below", names.join(", ")),
+    }
+}
+
 fn describe(adapters: &[AdapterSummary]) -> Result<String, std::fmt::Error> {
     let mut text = String::new();
     for adapter in adapters {
@@ -63,6 +75,9 @@ fn describe(adapters: &[AdapterSummary]) -> Result<String, std::fmt::Error> {
         for report in tiers(adapter.features) {
             let used = if report.used { "used" } else { "not used" };
             writeln!(text, "   tier {}: {used}: {}", report.tier.name(), report.reason)?;
+            if report.tier != Tier::Core {
+                writeln!(text, "      {}", ops_of(report.tier))?;
+            }
         }
         for shape in &adapter.cooperative {
             writeln!(text, "   cooperative matrix {shape}")?;

@@ -2,8 +2,8 @@
 
 use drdiff::Method;
 
-#[derive(Clone, Copy, clap::ValueEnum)]
-pub enum MethodArg {
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(crate) enum MethodArg {
     /// DPM-Solver++ 2M
     Multistep,
     /// DPM-Solver++ of first order (DDIM)

@@ -1,4 +1,4 @@
-//! Op times as a Chrome trace (chrome://tracing, Perfetto).
+//! Op times as a Chrome trace (`chrome://tracing`, Perfetto).
 
 use std::path::Path;
 

@@ -58,7 +58,7 @@ pub fn entries(name: Option<&str>) -> drdiff::Result<Vec<&'static Entry>> {
     let found: Vec<_> = REGISTRY.iter().filter(|entry| name.is_none_or(|name| entry.name() == name)).collect();
     match (found.is_empty(), name) {
         (true, Some(name)) => {
-            let names: Vec<_> = REGISTRY.iter().map(|entry| entry.name()).collect();
+            let names: Vec<_> = REGISTRY.iter().map(Entry::name).collect();
             Err(Error::argument("the op", format!("`{name}`"), format!("one of {}", names.join(", "))))
         }
         _ => Ok(found),
@@ -104,8 +104,8 @@ impl Verify {
     fn on(&self, device: &Device, entries: &[&'static Entry]) -> Result<(usize, usize), Failure> {
         let (mut passed, mut failed) = (0, 0);
         print(&format!(
-            "{:<18} {:>6} {:>9} {:>6} {:>6} {:>7}  worst error by output\n",
-            "op", "cases", "relations", "passed", "failed", "s"
+            "{:<18} {:>6} {:>6} {:>9} {:>6} {:>6} {:>7}  worst error by output\n",
+            "op", "cases", "runs", "relations", "passed", "failed", "s"
         ))?;
         for entry in entries {
             let begin = Instant::now();
@@ -135,14 +135,15 @@ impl Verify {
     }
 }
 
-/// What came of an op: a line, and one for each failure.
+/// What came of an op: a line, and one for each failure. A case runs once for each choice of kernels.
 fn lines(entry: &Entry, report: &OpReport, seconds: f64) -> String {
     let worst: Vec<_> = report.worst.iter().map(|(name, worst)| format!("{name} {:.1e}", worst.error)).collect();
     let failures: Vec<_> = report.failures.iter().map(|failure| format!("  failed: {failure}\n")).collect();
     format!(
-        "{:<18} {:>6} {:>9} {:>6} {:>6} {seconds:>7.1}  {}\n{}",
+        "{:<18} {:>6} {:>6} {:>9} {:>6} {:>6} {seconds:>7.1}  {}\n{}",
         entry.name(),
         report.cases,
+        report.runs,
         report.relations,
         report.passed(),
         report.failures.len(),

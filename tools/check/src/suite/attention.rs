@@ -151,7 +151,7 @@ impl std::fmt::Display for Call {
         match &self.pattern {
             None => write!(f, " dense")?,
             Some((window, dilations)) => {
-                write!(f, " window={window} dilations={dilations} globals={:?}", self.globals)?
+                write!(f, " window={window} dilations={dilations} globals={:?}", self.globals)?;
             }
         }
         match &self.lengths {

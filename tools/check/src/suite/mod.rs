@@ -22,7 +22,7 @@ type Cases = fn(&mut Gen) -> Vec<Case>;
 type Laws = fn(&mut Gen) -> Vec<Relation>;
 
 /// What an op is verified by besides its own cases.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Suite {
     /// Cases of many kinds of values.
     pub values: Cases,

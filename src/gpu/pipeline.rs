@@ -1,0 +1,58 @@
+//! Pipelines of kernels, each made once.
+
+use super::context::Gpu;
+use super::{BoundsChecks, Kernel, ZERO_WORKGROUP_MEMORY, lock};
+use crate::Result;
+
+impl Gpu {
+    /// The pipeline of a kernel, made at the first call.
+    ///
+    /// # Errors
+    /// Where the driver refuses it.
+    pub(crate) fn pipeline(&self, kernel: &Kernel) -> Result<wgpu::ComputePipeline> {
+        let label = kernel.label();
+        let own = self.build.as_ref().map(|build| &build.pipelines);
+        for made in [Some(&self.inner.pipelines), own].into_iter().flatten() {
+            if let Some(pipeline) = lock(made).get(kernel) {
+                return Ok(pipeline.clone());
+            }
+        }
+        let text = match &self.inner.shaders {
+            Some(folder) => kernel.wgsl_from(folder)?,
+            None => kernel.wgsl()?,
+        };
+        let descriptor =
+            wgpu::ShaderModuleDescriptor { label: Some(&label), source: wgpu::ShaderSource::Wgsl(text.into()) };
+        let checks = wgpu::ShaderRuntimeChecks {
+            force_loop_bounding: false,
+            bounds_checks: self.inner.bounds_checks == BoundsChecks::On,
+            ..wgpu::ShaderRuntimeChecks::checked()
+        };
+        let pipeline = self.attempt(&format!("the kernel {label}"), 0, |device| {
+            let module = match kernel.source.is_built_in() {
+                #[expect(unsafe_code, reason = "checks that wgpu would add cost time, and the kernels make them")]
+                // SAFETY: every loop of ours counts to a size that the host checked. Where bounds checks are off, kernels
+                // guard each index themselves, those that come from data (ids, lengths, globals) too; `verify` runs both
+                // ways.
+                true => unsafe { device.create_shader_module_trusted(descriptor, checks) },
+                // Nobody has vouched for an application's own.
+                false => device.create_shader_module(descriptor),
+            };
+            device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+                label: Some(&label),
+                layout: None,
+                module: &module,
+                entry_point: Some("main"),
+                compilation_options: wgpu::PipelineCompilationOptions {
+                    zero_initialize_workgroup_memory: ZERO_WORKGROUP_MEMORY,
+                    ..Default::default()
+                },
+                cache: None,
+            })
+        })?;
+        self.check()?;
+        // Outside a build it is known by now to be good.
+        lock(own.unwrap_or(&self.inner.pipelines)).insert(*kernel, pipeline.clone());
+        Ok(pipeline)
+    }
+}
