@@ -83,7 +83,7 @@ impl Gpu {
     /// Opens a GPU and waits for it.
     ///
     /// # Errors
-    /// Where there is no such adapter or it cannot be opened.
+    /// If there is no such adapter or it cannot be opened.
     #[cfg(not(target_family = "wasm"))]
     pub fn open(options: &GpuOptions) -> Result<Self> {
         super::block_on(Self::open_async(options))
@@ -92,7 +92,7 @@ impl Gpu {
     /// Opens a GPU.
     ///
     /// # Errors
-    /// Where there is no such adapter or it cannot be opened.
+    /// If there is no such adapter or it cannot be opened.
     pub async fn open_async(options: &GpuOptions) -> Result<Self> {
         Self::find(options).await?.ok_or_else(|| Error::NoDevice {
             wanted: DeviceChoice::Auto.to_string(),
@@ -208,7 +208,7 @@ impl Gpu {
     /// A storage buffer of `bytes`, zero at first.
     ///
     /// # Errors
-    /// Where it exceeds the device's limit or its memory.
+    /// If it exceeds the device's limit or its memory.
     pub fn buffer(&self, what: &str, bytes: u64) -> Result<wgpu::Buffer> {
         let bytes = bytes.max(16);
         self.check_binding(what, bytes)?;
@@ -285,7 +285,7 @@ impl Gpu {
     /// error, `make` is called again with a scope for each thing, to tell which one it was.
     ///
     /// # Errors
-    /// Where wgpu reports an error, `make` fails, or the device was lost.
+    /// If wgpu reports an error, `make` fails, or the device was lost.
     pub(crate) async fn build<T>(&self, mut make: impl FnMut(&Self) -> Result<T>) -> Result<T> {
         let refusal = self.inner.refusal.load(Ordering::Relaxed);
         let one = Self::of(Arc::clone(&self.inner), Some(Build { one_scope: true, ..Build::default() }));
@@ -342,7 +342,7 @@ impl Gpu {
     /// drdiff's of anybody's, as nobody can tell whose work it was.
     ///
     /// # Errors
-    /// Where the device was lost, or wgpu reported an error.
+    /// If the device was lost, or wgpu reported an error.
     pub fn check(&self) -> Result<()> {
         self.settled()?;
         let (errors, last) = self.inner.health.uncaught();

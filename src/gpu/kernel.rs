@@ -123,7 +123,7 @@ impl Kernel {
     /// The WGSL text of this variant.
     ///
     /// # Errors
-    /// Where the text does not declare one of the constants.
+    /// If the text does not declare one of the constants.
     pub fn wgsl(&self) -> Result<String> {
         self.specialise(self.source.text(self.tier).to_owned())
     }
@@ -131,7 +131,7 @@ impl Kernel {
     /// The same from the files in `folder` as they are now; an application's own text has none and stays as it is.
     ///
     /// # Errors
-    /// Where a file cannot be read, imports are wrong, or the text does not declare one of the constants.
+    /// If a file cannot be read, imports are wrong, or the text does not declare one of the constants.
     pub fn wgsl_from(&self, folder: &Path) -> Result<String> {
         if !self.source.file {
             return self.wgsl();

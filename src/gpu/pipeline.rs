@@ -8,7 +8,7 @@ impl Gpu {
     /// The pipeline of a kernel, made at the first call.
     ///
     /// # Errors
-    /// Where the driver refuses it.
+    /// If the driver refuses it.
     pub(crate) fn pipeline(&self, kernel: &Kernel) -> Result<wgpu::ComputePipeline> {
         let label = kernel.label();
         let own = self.build.as_ref().map(|build| &build.pipelines);

@@ -14,7 +14,7 @@ impl Gpu {
     /// A storage buffer that holds `words`.
     ///
     /// # Errors
-    /// Where it exceeds the device's limit or its memory.
+    /// If it exceeds the device's limit or its memory.
     pub fn upload(&self, what: &str, words: &[u32]) -> Result<wgpu::Buffer> {
         let buffer = self.buffer(what, words.len() as u64 * 4)?;
         self.write(what, &buffer, 0, words)?;
@@ -24,7 +24,7 @@ impl Gpu {
     /// Writes `words` to `buffer` from byte `offset` on, ahead of all work that is submitted later.
     ///
     /// # Errors
-    /// Where there is no memory to stage them, or the device was lost.
+    /// If there is no memory to stage them, or the device was lost.
     pub(crate) fn write(&self, what: &str, buffer: &wgpu::Buffer, offset: u64, words: &[u32]) -> Result<()> {
         let bytes: &[u8] = bytemuck::cast_slice(words);
         if bytes.len() <= STAGING {
@@ -52,7 +52,7 @@ impl Gpu {
     /// Writes `words` to `buffer` with little of them on their way at a time: `staged` counts the bytes that are.
     ///
     /// # Errors
-    /// Where there is no memory to stage them, or the device was lost.
+    /// If there is no memory to stage them, or the device was lost.
     pub(crate) async fn write_slowly(
         &self,
         what: &str,
@@ -93,7 +93,7 @@ impl Gpu {
     /// The first `words` words of `buffer`, once all submitted work is done.
     ///
     /// # Errors
-    /// Where the device was lost or the buffer cannot be mapped.
+    /// If the device was lost or the buffer cannot be mapped.
     #[cfg(not(target_family = "wasm"))]
     pub fn download(&self, buffer: &wgpu::Buffer, words: usize) -> Result<Vec<u32>> {
         super::block_on(self.download_async(buffer, words))
@@ -102,7 +102,7 @@ impl Gpu {
     /// The first `words` words of `buffer`, once all submitted work is done.
     ///
     /// # Errors
-    /// Where the device was lost or the buffer cannot be mapped.
+    /// If the device was lost or the buffer cannot be mapped.
     pub async fn download_async(&self, buffer: &wgpu::Buffer, words: usize) -> Result<Vec<u32>> {
         let mut all = self.download_all(&[(buffer, words)]).await?;
         Ok(all.swap_remove(0))
@@ -160,7 +160,7 @@ impl Gpu {
     /// Submits what `encode` encodes, in an error scope.
     ///
     /// # Errors
-    /// Where the device was lost or refused the work.
+    /// If the device was lost or refused the work.
     pub(crate) fn submit(
         &self,
         what: &str,
@@ -187,7 +187,7 @@ impl Gpu {
     /// Waits for all submitted work.
     ///
     /// # Errors
-    /// Where the device was lost or refused the work.
+    /// If the device was lost or refused the work.
     #[cfg(not(target_family = "wasm"))]
     pub fn wait(&self) -> Result<()> {
         super::block_on(self.wait_async())
@@ -196,7 +196,7 @@ impl Gpu {
     /// Waits for all submitted work.
     ///
     /// # Errors
-    /// Where the device was lost or refused the work.
+    /// If the device was lost or refused the work.
     pub async fn wait_async(&self) -> Result<()> {
         self.settle().await?;
         self.reached(self.submitted(None)).await?;
@@ -207,7 +207,7 @@ impl Gpu {
     /// Waits for what [`Gpu::submitted`] gave.
     ///
     /// # Errors
-    /// Where the device was lost or refused the work.
+    /// If the device was lost or refused the work.
     pub(crate) async fn reached(&self, done: Signal<()>) -> Result<()> {
         let done = done.await;
         self.check()?;

@@ -27,7 +27,7 @@ impl Built {
     /// Reads results, and whether they can be believed, at one wait: what a run gives goes through here.
     ///
     /// # Errors
-    /// Where a prediction of the run was not finite, or the device was lost.
+    /// If a prediction of the run was not finite, or the device was lost.
     #[cfg(all(feature = "eval", not(target_family = "wasm")))]
     pub fn results<const N: usize>(&self, values: [Value; N]) -> Result<[Tensor; N]> {
         block_on(self.results_async(values))
@@ -36,7 +36,7 @@ impl Built {
     /// [`Built::results`] without blocking.
     ///
     /// # Errors
-    /// Where a prediction of the run was not finite, or the device was lost.
+    /// If a prediction of the run was not finite, or the device was lost.
     pub async fn results_async<const N: usize>(&self, values: [Value; N]) -> Result<[Tensor; N]> {
         let all: Vec<_> = values.into_iter().chain([self.handles.report]).collect();
         let mut results = self.executor.read_all_async(&all).await?;

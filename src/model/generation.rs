@@ -47,7 +47,7 @@ impl Progress<'_> {
     /// The texts as they stand.
     ///
     /// # Errors
-    /// Where no step was made, the model has no tokenizer, a prediction was not finite, or the device was lost.
+    /// If no step was made, the model has no tokenizer, a prediction was not finite, or the device was lost.
     #[cfg(not(target_family = "wasm"))]
     pub fn snapshot(&self) -> Result<Vec<String>> {
         block_on(self.snapshot_async())
@@ -56,7 +56,7 @@ impl Progress<'_> {
     /// The texts as they stand.
     ///
     /// # Errors
-    /// Where no step was made, the model has no tokenizer, a prediction was not finite, or the device was lost.
+    /// If no step was made, the model has no tokenizer, a prediction was not finite, or the device was lost.
     pub async fn snapshot_async(&self) -> Result<Vec<String>> {
         self.model.vocabulary().tokenizer()?;
         let generated = self.texts().await?;
@@ -67,7 +67,7 @@ impl Progress<'_> {
     /// step. What stands behind the end of a shorter text of the batch means nothing.
     ///
     /// # Errors
-    /// Where a prediction was not finite, or the device was lost.
+    /// If a prediction was not finite, or the device was lost.
     #[cfg(not(target_family = "wasm"))]
     pub fn entropy(&self) -> Result<Tensor> {
         block_on(self.entropy_async())
@@ -76,7 +76,7 @@ impl Progress<'_> {
     /// [`Progress::entropy`] without blocking.
     ///
     /// # Errors
-    /// Where a prediction was not finite, or the device was lost.
+    /// If a prediction was not finite, or the device was lost.
     pub async fn entropy_async(&self) -> Result<Tensor> {
         let [entropy] = self.built.results_async([self.built.handles.difficulty]).await?;
         Ok(entropy)
@@ -85,7 +85,7 @@ impl Progress<'_> {
     /// Time of each op in the last step, with [`SessionOptions::profile`].
     ///
     /// # Errors
-    /// Where the device was lost.
+    /// If the device was lost.
     #[cfg(not(target_family = "wasm"))]
     pub fn times(&self) -> Result<Vec<OpTime>> {
         block_on(self.times_async())
@@ -94,7 +94,7 @@ impl Progress<'_> {
     /// Time of each op in the last step, with [`SessionOptions::profile`].
     ///
     /// # Errors
-    /// Where the device was lost.
+    /// If the device was lost.
     pub async fn times_async(&self) -> Result<Vec<OpTime>> {
         self.built.executor.times_async().await
     }
@@ -102,7 +102,7 @@ impl Progress<'_> {
     /// Chosen experts of each layer, u32 `[B, R, k]`, with [`SessionOptions::inspect`].
     ///
     /// # Errors
-    /// Where the device was lost.
+    /// If the device was lost.
     #[cfg(all(feature = "eval", not(target_family = "wasm")))]
     pub fn routing(&self) -> Result<Vec<Tensor>> {
         block_on(self.routing_async())
@@ -111,7 +111,7 @@ impl Progress<'_> {
     /// Chosen experts of each layer, u32 `[B, R, k]`, with [`SessionOptions::inspect`].
     ///
     /// # Errors
-    /// Where the device was lost.
+    /// If the device was lost.
     pub async fn routing_async(&self) -> Result<Vec<Tensor>> {
         self.built.routing_async().await
     }
@@ -119,7 +119,7 @@ impl Progress<'_> {
     /// The state z, `[B, R, De]`.
     ///
     /// # Errors
-    /// Where the device was lost.
+    /// If the device was lost.
     #[cfg(not(target_family = "wasm"))]
     pub fn state(&self) -> Result<Tensor> {
         block_on(self.state_async())
@@ -128,7 +128,7 @@ impl Progress<'_> {
     /// The state z, `[B, R, De]`.
     ///
     /// # Errors
-    /// Where the device was lost.
+    /// If the device was lost.
     pub async fn state_async(&self) -> Result<Tensor> {
         self.built.executor.read_async(self.built.handles.z).await
     }
@@ -179,7 +179,7 @@ impl Generation<'_> {
     /// Starts the next step, once the device is busy with no more than the one before; false where there is none left.
     ///
     /// # Errors
-    /// Where the device was lost or refused the work, or (on the CPU) a prediction was not finite.
+    /// If the device was lost or refused the work, or (on the CPU) a prediction was not finite.
     #[cfg(not(target_family = "wasm"))]
     pub fn step(&mut self) -> Result<bool> {
         block_on(self.step_async())
@@ -188,7 +188,7 @@ impl Generation<'_> {
     /// Starts the next step, once the device is busy with no more than the one before; false where there is none left.
     ///
     /// # Errors
-    /// Where the device was lost or refused the work, or (on the CPU) a prediction was not finite.
+    /// If the device was lost or refused the work, or (on the CPU) a prediction was not finite.
     pub async fn step_async(&mut self) -> Result<bool> {
         let Some(row) = self.rows.get(self.step) else { return Ok(false) };
         while self.in_flight.len() >= IN_FLIGHT
@@ -218,7 +218,7 @@ impl Generation<'_> {
     /// The texts, after the steps that are left.
     ///
     /// # Errors
-    /// Where a prediction was not finite ([`Error::NotFinite`]), or the device failed.
+    /// If a prediction was not finite ([`Error::NotFinite`]), or the device failed.
     #[cfg(not(target_family = "wasm"))]
     pub fn finish(self) -> Result<Vec<Generated>> {
         block_on(self.finish_async())
@@ -227,7 +227,7 @@ impl Generation<'_> {
     /// The texts, after the steps that are left.
     ///
     /// # Errors
-    /// Where a prediction was not finite ([`Error::NotFinite`]), or the device failed.
+    /// If a prediction was not finite ([`Error::NotFinite`]), or the device failed.
     pub async fn finish_async(mut self) -> Result<Vec<Generated>> {
         while self.step_async().await? {}
         self.stop_async().await
@@ -236,7 +236,7 @@ impl Generation<'_> {
     /// The texts as they stand: the steps that are left are not made.
     ///
     /// # Errors
-    /// Where no step was made, a prediction was not finite ([`Error::NotFinite`]), or the device failed.
+    /// If no step was made, a prediction was not finite ([`Error::NotFinite`]), or the device failed.
     #[cfg(not(target_family = "wasm"))]
     pub fn stop(self) -> Result<Vec<Generated>> {
         block_on(self.stop_async())
@@ -245,7 +245,7 @@ impl Generation<'_> {
     /// The texts as they stand: the steps that are left are not made.
     ///
     /// # Errors
-    /// Where no step was made, a prediction was not finite ([`Error::NotFinite`]), or the device failed.
+    /// If no step was made, a prediction was not finite ([`Error::NotFinite`]), or the device failed.
     pub async fn stop_async(mut self) -> Result<Vec<Generated>> {
         match self.progress().texts().await {
             Err(error) => Err(self.with_origin(error).await),

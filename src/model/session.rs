@@ -64,7 +64,7 @@ impl Session {
     /// Samples one text. `progress` is called at each step, and may ask to stop.
     ///
     /// # Errors
-    /// Where prompt or settings are outside what is accepted, the model has no tokenizer, the text does not fit the device, a prediction was not
+    /// If prompt or settings are outside what is accepted, the model has no tokenizer, the text does not fit the device, a prediction was not
     /// finite ([`Error::NotFinite`]; on a GPU that is seen where results are read), `progress` asked to stop, or the
     /// device failed.
     #[cfg(not(target_family = "wasm"))]
@@ -134,7 +134,7 @@ impl Session {
     /// Makes a batch ready to be sampled step by step; see [`Session::generate_batch`].
     ///
     /// # Errors
-    /// Where prompt or settings are outside what is accepted, the text does not fit the device, or the device failed.
+    /// If prompt or settings are outside what is accepted, the text does not fit the device, or the device failed.
     #[cfg(not(target_family = "wasm"))]
     pub fn start(&mut self, requests: &[Request], sampler: &Sampler) -> Result<Generation<'_>> {
         block_on(self.start_async(requests, sampler))
@@ -143,7 +143,7 @@ impl Session {
     /// Makes a batch ready to be sampled step by step; see [`Session::generate_batch`].
     ///
     /// # Errors
-    /// Where prompt or settings are outside what is accepted, the text does not fit the device, or the device failed.
+    /// If prompt or settings are outside what is accepted, the text does not fit the device, or the device failed.
     pub async fn start_async(&mut self, requests: &[Request], sampler: &Sampler) -> Result<Generation<'_>> {
         let config = self.model.config();
         sampler.check(config)?;
@@ -189,7 +189,7 @@ impl Session {
     /// Makes graph and memory ready for a batch of this many texts of the session's length.
     ///
     /// # Errors
-    /// Where they do not fit the device.
+    /// If they do not fit the device.
     #[cfg(not(target_family = "wasm"))]
     pub fn prepare(&mut self, batch: usize) -> Result<()> {
         block_on(self.prepare_async(batch))
@@ -198,7 +198,7 @@ impl Session {
     /// Makes graph and memory ready for a batch of this many texts of the session's length.
     ///
     /// # Errors
-    /// Where they do not fit the device.
+    /// If they do not fit the device.
     pub async fn prepare_async(&mut self, batch: usize) -> Result<()> {
         let config = self.model.config();
         let level = config.levels[config.level(self.options.length)?].clone();

@@ -8,7 +8,7 @@ impl Signature {
     /// Matches `inputs` with the signature; `known` are sizes that settings fix.
     ///
     /// # Errors
-    /// Where an input is missing, has another type or shape, or a size differs from where its name stood before.
+    /// If an input is missing, has another type or shape, or a size differs from where its name stood before.
     ///
     /// # Panics
     /// Where an output has a name that no required input and no setting says: the signature is wrong, not the call.

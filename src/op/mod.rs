@@ -47,7 +47,7 @@ pub trait Op: std::fmt::Debug + Send + Sync {
     /// Checks the inputs, one for each of the signature's, and says what the outputs are.
     ///
     /// # Errors
-    /// Where a shape, type or setting does not fit.
+    /// If a shape, type or setting does not fit.
     fn infer(&self, inputs: &[Option<&Desc>]) -> Result<Shapes> {
         self.signature().bind(inputs, &[])
     }
@@ -56,7 +56,7 @@ pub trait Op: std::fmt::Debug + Send + Sync {
     /// over; one at least needs nothing.
     ///
     /// # Errors
-    /// Where a size exceeds what kernels can index, or there are no kernels.
+    /// If a size exceeds what kernels can index, or there are no kernels.
     fn choices(&self, shapes: &Shapes, device: &Capabilities) -> Result<Vec<Choice>> {
         let _ = (shapes, device);
         Err(Error::Unsupported { op: self.name(), device: "a GPU" })
@@ -65,7 +65,7 @@ pub trait Op: std::fmt::Debug + Send + Sync {
     /// Computes on the CPU, in f32.
     ///
     /// # Errors
-    /// Where working memory is refused; what was being written is then of no use.
+    /// If working memory is refused; what was being written is then of no use.
     fn run_cpu(&self, shapes: &Shapes, io: &mut CpuIo<'_>) -> Result<()> {
         let _ = (shapes, io);
         Err(Error::Unsupported { op: self.name(), device: "the CPU" })
@@ -74,7 +74,7 @@ pub trait Op: std::fmt::Debug + Send + Sync {
     /// Computes with the f64 reference: one entry for each output, then one for each update.
     ///
     /// # Errors
-    /// Where the op has no reference.
+    /// If the op has no reference.
     fn run_reference(&self, shapes: &Shapes, io: &ReferenceIo<'_>) -> Result<Vec<ReferenceData>> {
         let _ = (shapes, io);
         Err(Error::Unsupported { op: self.name(), device: "the reference" })
