@@ -39,13 +39,9 @@ pub fn run() -> Result<(), Failure> {
 }
 
 /// The ops that have kernels of a tier.
-fn ops_of(tier: Tier) -> String {
+fn ops_of(tier: Tier) -> Vec<&'static str> {
     let has = |entry: &&Entry| entry.kernels().any(|kernel| kernel.tier == tier);
-    let names: Vec<_> = REGISTRY.iter().filter(has).map(Entry::name).collect();
-    match names.is_empty() {
-        true => "no op has kernels of it yet: they run those of the tiers below".to_owned(),
-        false => format!("kernels of it: {}; other ops run those of the tiers below", names.join(", ")),
-    }
+    REGISTRY.iter().filter(has).map(Entry::name).collect()
 }
 
 fn describe(adapters: &[AdapterSummary]) -> Result<String, std::fmt::Error> {
@@ -75,8 +71,9 @@ fn describe(adapters: &[AdapterSummary]) -> Result<String, std::fmt::Error> {
         for report in tiers(adapter.features) {
             let used = if report.used { "used" } else { "not used" };
             writeln!(text, "   tier {}: {used}: {}", report.tier.name(), report.reason)?;
-            if report.tier != Tier::Core {
-                writeln!(text, "      {}", ops_of(report.tier))?;
+            let names = ops_of(report.tier);
+            if report.tier != Tier::Core && !names.is_empty() {
+                writeln!(text, "      its kernels: {}; other ops run those of the tiers below", names.join(", "))?;
             }
         }
         for shape in &adapter.cooperative {
