@@ -25,7 +25,7 @@ pub(super) struct GpuMemory {
     /// The last submission.
     pub last: Option<wgpu::SubmissionIndex>,
     pub profiler: Option<Profiler>,
-    /// Rows for [`Executor::stage`]: value, buffer, bytes of a row.
+    /// Rows for [`Executor::stage`](super::Executor::stage): value, buffer, bytes of a row.
     pub staged: Vec<(Value, wgpu::Buffer, u64)>,
     /// Buffers with sentinels, what they hold, and the bytes before the sentinels.
     pub guarded: Vec<(wgpu::Buffer, String, u64)>,

@@ -3,7 +3,7 @@
 /// How a graph is run.
 #[derive(Clone, Copy, Debug)]
 pub struct ExecutorOptions {
-    /// Put sentinel words after each buffer, for [`Executor::check_sentinels`]. One slot per value then.
+    /// Put sentinel words after each buffer, for [`Executor::check_sentinels`](super::Executor::check_sentinels). One slot per value then.
     pub sentinels: bool,
     /// Time each op.
     pub profile: bool,
@@ -31,7 +31,7 @@ pub struct OpTime {
     pub end: f64,
 }
 
-/// What [`Executor::run`] started.
+/// What [`Executor::run`](super::Executor::run) started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Submitted {
     /// Queue submits it took (0 on the CPU).

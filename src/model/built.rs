@@ -2,7 +2,7 @@
 
 use super::denoiser::Handles;
 use super::network::DenoiserShape;
-#[cfg(not(target_family = "wasm"))]
+#[cfg(all(feature = "eval", not(target_family = "wasm")))]
 use crate::gpu::block_on;
 use crate::graph::{Executor, Value};
 use crate::{Error, Result, Tensor, memory};

@@ -82,7 +82,7 @@ impl Progress<'_> {
         Ok(entropy)
     }
 
-    /// Time of each op in the last step, with [`SessionOptions::profile`].
+    /// Time of each op in the last step, with [`SessionOptions::profile`](super::SessionOptions::profile).
     ///
     /// # Errors
     /// If the device was lost.
@@ -91,7 +91,7 @@ impl Progress<'_> {
         block_on(self.times_async())
     }
 
-    /// Time of each op in the last step, with [`SessionOptions::profile`].
+    /// Time of each op in the last step, with [`SessionOptions::profile`](super::SessionOptions::profile).
     ///
     /// # Errors
     /// If the device was lost.
@@ -99,7 +99,7 @@ impl Progress<'_> {
         self.built.executor.times_async().await
     }
 
-    /// Chosen experts of each layer, u32 `[B, R, k]`, with [`SessionOptions::inspect`].
+    /// Chosen experts of each layer, u32 `[B, R, k]`, with [`SessionOptions::inspect`](super::SessionOptions::inspect).
     ///
     /// # Errors
     /// If the device was lost.
@@ -108,7 +108,7 @@ impl Progress<'_> {
         block_on(self.routing_async())
     }
 
-    /// Chosen experts of each layer, u32 `[B, R, k]`, with [`SessionOptions::inspect`].
+    /// Chosen experts of each layer, u32 `[B, R, k]`, with [`SessionOptions::inspect`](super::SessionOptions::inspect).
     ///
     /// # Errors
     /// If the device was lost.
