@@ -45,7 +45,8 @@ impl Capabilities {
     /// What an open device can do; optional features count where they were asked for when it was opened.
     pub(super) fn of(device: &wgpu::Device, info: &wgpu::AdapterInfo) -> Self {
         let (features, limits) = (device.features(), device.limits());
-        let subgroups = features.contains(wgpu::Features::SUBGROUP);
+        // naga's HLSL gives an entry point's struct of built-ins no semantics for those of subgroups, and DXC refuses that.
+        let subgroups = features.contains(wgpu::Features::SUBGROUP) && info.backend != wgpu::Backend::Dx12;
         Self {
             subgroups: subgroups.then_some((info.subgroup_min_size, info.subgroup_max_size)),
             f16: features.contains(wgpu::Features::SHADER_F16),

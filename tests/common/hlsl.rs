@@ -5,16 +5,15 @@ use naga::back::hlsl::{BindTarget, Options, PipelineOptions, ShaderModel, Writer
 use naga::valid::ModuleInfo;
 use naga::{AddressSpace, Module, ResourceBinding, ShaderStage, StorageAccess};
 
-/// The shader models that the kernel can be written for: FXC's and DXC's where it needs nothing, DXC's alone for subgroups
-/// (6.0) and f16 (6.2), none for matrices.
+/// The shader models that the kernel is written for: FXC's and DXC's where it needs nothing, DXC's alone for f16 (6.2).
+/// None for matrices, which naga's writer does not know, and none for subgroups: it writes the entry point's struct of
+/// their built-ins without semantics, so DX12 counts as a device without them.
 pub fn models(kernel: &Kernel) -> &'static [ShaderModel] {
     let needs = |wanted: fn(&Capability) -> bool| kernel.needs.iter().any(wanted);
-    if needs(|capability| matches!(capability, Capability::Matrix { .. })) {
+    if needs(|capability| matches!(capability, Capability::Matrix { .. } | Capability::Subgroups)) {
         &[]
     } else if needs(|capability| *capability == Capability::F16) {
         &[ShaderModel::V6_2]
-    } else if !kernel.needs.is_empty() {
-        &[ShaderModel::V6_0]
     } else {
         &[ShaderModel::V5_1, ShaderModel::V6_0]
     }
