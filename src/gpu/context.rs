@@ -196,8 +196,7 @@ impl Gpu {
 
     /// The largest buffer that one binding can hold, in bytes.
     pub fn max_binding(&self) -> u64 {
-        let limits = self.inner.health.device.limits();
-        limits.max_storage_buffer_binding_size.min(limits.max_buffer_size)
+        self.inner.capabilities.binding
     }
 
     /// What stands in for optional inputs that are not given.

@@ -36,36 +36,31 @@ pub(crate) fn packing(m: usize, k: usize, n: usize) -> Result<()> {
 
 /// [`x_times_transposed`] on one core, for callers that distribute the work themselves.
 pub(crate) fn product(x: &[f32], weight: &[f32], y: &mut [f32], k: usize, n: usize) -> Result<()> {
-    let m = y.len() / n;
-    packing(m, k, n)?;
-    let shapes = "the caller's slices have these sizes";
-    let x = ArrayView2::from_shape((m, k), x).expect(shapes);
-    let weight = ArrayView2::from_shape((n, k), weight).expect(shapes);
-    let mut y = ArrayViewMut2::from_shape((m, n), y).expect(shapes);
-    general_mat_mul(1.0, &x, &weight.t(), 0.0, &mut y);
-    Ok(())
+    multiply(0.0, x, matrix(weight, [n, k]).reversed_axes(), y)
 }
 
 /// `y [m, n] += x [m, k] weight [n, k]^T` on one core.
 pub(crate) fn add_product(x: &[f32], weight: &[f32], y: &mut [f32], k: usize, n: usize) -> Result<()> {
-    let m = y.len() / n;
-    packing(m, k, n)?;
-    let shapes = "the caller's slices have these sizes";
-    let x = ArrayView2::from_shape((m, k), x).expect(shapes);
-    let weight = ArrayView2::from_shape((n, k), weight).expect(shapes);
-    let mut y = ArrayViewMut2::from_shape((m, n), y).expect(shapes);
-    general_mat_mul(1.0, &x, &weight.t(), 1.0, &mut y);
-    Ok(())
+    multiply(1.0, x, matrix(weight, [n, k]).reversed_axes(), y)
 }
 
 /// `y [m, n] += weights [m, k] values [k, n]` on one core.
 pub(crate) fn add_weighted(weights: &[f32], values: &[f32], y: &mut [f32], k: usize, n: usize) -> Result<()> {
+    multiply(1.0, weights, matrix(values, [k, n]), y)
+}
+
+/// `y [m, n] = beta y + left [m, k] right [k, n]`.
+fn multiply(beta: f32, left: &[f32], right: ArrayView2<'_, f32>, y: &mut [f32]) -> Result<()> {
+    let (k, n) = right.dim();
     let m = y.len() / n;
     packing(m, k, n)?;
-    let shapes = "the caller's slices have these sizes";
-    let weights = ArrayView2::from_shape((m, k), weights).expect(shapes);
-    let values = ArrayView2::from_shape((k, n), values).expect(shapes);
-    let mut y = ArrayViewMut2::from_shape((m, n), y).expect(shapes);
-    general_mat_mul(1.0, &weights, &values, 1.0, &mut y);
+    let mut y = ArrayViewMut2::from_shape((m, n), y).expect(SIZES);
+    general_mat_mul(1.0, &matrix(left, [m, k]), &right, beta, &mut y);
     Ok(())
+}
+
+const SIZES: &str = "the caller's slices have these sizes";
+
+fn matrix(words: &[f32], [rows, columns]: [usize; 2]) -> ArrayView2<'_, f32> {
+    ArrayView2::from_shape((rows, columns), words).expect(SIZES)
 }
