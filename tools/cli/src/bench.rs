@@ -1,11 +1,13 @@
 //! `drdiff bench`: time of every op, against its FLOPs and bytes.
 
+use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
-use drdiff::Device;
+use drdiff::gpu::BoundsChecks;
 use drdiff::graph::{Call, ExecutorOptions};
 use drdiff::op::Cost;
+use drdiff::{Device, GpuOptions};
 use drdiff_check::{Gen, benches};
 use serde_json::json;
 
@@ -25,6 +27,12 @@ pub struct Bench {
     /// Timed runs per case
     #[arg(long, default_value_t = 5)]
     runs: usize,
+    /// Clamp array indices in kernels, as `verify` does
+    #[arg(long)]
+    bounds_checks: bool,
+    /// Kernels from this folder, a copy of `shaders/`, instead of those built in
+    #[arg(long, value_name = "DIR")]
+    shaders: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
@@ -63,7 +71,9 @@ impl Bench {
             return Err(drdiff::Error::argument("the number of runs", 0, "at least 1").into());
         }
         let entries = entries(self.op.as_deref())?;
-        let device = self.device.open()?;
+        let bounds_checks = if self.bounds_checks { BoundsChecks::On } else { BoundsChecks::Off };
+        let options = GpuOptions { bounds_checks, shaders: self.shaders.clone(), ..GpuOptions::default() };
+        let device = self.device.open_with(options)?;
         let mut rows = Vec::new();
         self.head()?;
         for entry in entries {
