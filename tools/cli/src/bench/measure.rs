@@ -5,8 +5,10 @@ use std::time::Instant;
 use drdiff::graph::{Call, ExecutorOptions, Prepared, Way};
 use drdiff::op::{Arguments, Cost, Entry};
 use drdiff::ops::REGISTRY;
-use drdiff::{Desc, Device, Result, Tensor};
+use drdiff::{Desc, Device, Error, Result, Tensor};
 use drdiff_check::{Case, Copy};
+
+use super::step::Step;
 
 /// A timed run is as many calls as take this many milliseconds, so that a clock's steps do not show.
 const RUN_MS: f64 = 2.0;
@@ -30,16 +32,38 @@ pub struct Timed {
     pub cost: Cost,
     /// Milliseconds a call, in the order of the runs.
     pub times: Vec<f64>,
-    call: Option<Call>,
-    prepared: Option<Prepared>,
+    work: Work,
     calls: usize,
+}
+
+/// What a run does.
+enum Work {
+    /// A call that has no memory on the device yet.
+    Call(Call),
+    Ready(Box<Prepared>),
+    Step(Step),
 }
 
 impl Timed {
     fn new(op: &'static str, case: &str, call: Call, way: (Way, bool), n: usize) -> Result<Self> {
         let (cost, (way, taken)) = (call.cost()?, way);
         let case = case.to_owned();
-        Ok(Self { op, case, way, taken, n, cost, times: Vec::new(), call: Some(call), prepared: None, calls: 1 })
+        Ok(Self { op, case, way, taken, n, cost, times: Vec::new(), work: Work::Call(call), calls: 1 })
+    }
+
+    /// Whole steps of a model.
+    pub fn step(step: Step) -> Self {
+        Self {
+            op: "step",
+            case: format!("N={}", step.length()),
+            way: Way::default(),
+            taken: true,
+            n: step.length(),
+            cost: Cost::default(),
+            times: Vec::new(),
+            work: Work::Step(step),
+            calls: 1,
+        }
     }
 
     /// The ways in which `device` can compute a case, or the one that it takes.
@@ -53,19 +77,28 @@ impl Timed {
 
     /// Ready to run, after a run that makes up for what is set up lazily.
     pub fn prepared(mut self, device: &Device) -> Result<Self> {
-        let options = ExecutorOptions { profile: true, choice: Some(self.way.place), ..Default::default() };
-        self.prepared = self.call.take().map(|call| call.prepare(device, options)).transpose()?;
+        if let Work::Call(call) = self.work {
+            let options = ExecutorOptions { profile: true, choice: Some(self.way.place), ..Default::default() };
+            self.work = Work::Ready(Box::new(call.prepare(device, options)?));
+        }
         self.run()?;
         let one = self.run()?;
-        self.calls = ((RUN_MS / one) as usize).clamp(1, MOST_CALLS);
+        match &mut self.work {
+            Work::Step(step) => step.lengthen(one),
+            _ => self.calls = ((RUN_MS / one) as usize).clamp(1, MOST_CALLS),
+        }
         Ok(self)
     }
 
     /// Milliseconds a call: on a GPU by timestamps, if it has them.
     fn run(&mut self) -> Result<f64> {
+        let executor = match &mut self.work {
+            Work::Ready(prepared) => &mut prepared.executor,
+            Work::Step(step) => return step.run(),
+            Work::Call(call) => return Err(Error::argument("a call", format!("{call:?}"), "one that is prepared")),
+        };
         let mut sum = 0.0;
         for _ in 0..self.calls {
-            let Some(Prepared { executor, .. }) = &mut self.prepared else { continue };
             let begin = Instant::now();
             executor.run()?;
             executor.wait()?;

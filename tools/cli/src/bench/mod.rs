@@ -5,6 +5,7 @@ mod measure;
 mod plot;
 mod raster;
 mod report;
+mod step;
 mod table;
 
 use std::path::PathBuf;
@@ -15,12 +16,13 @@ use drdiff::op::Entry;
 use drdiff::{Device, Error, GpuOptions};
 use drdiff_check::{Case, Gen, Wanted, benches, sized};
 
-use crate::device::DeviceArgs;
+use crate::device::{DeviceArgs, ModelArgs};
 use crate::verify::entries;
 use crate::{Failure, print};
 use compare::Comparison;
 use measure::{Peaks, Timed, take_turns};
 use report::{Report, Row};
+use step::Step;
 use table::Format;
 
 /// Memory of calls that are timed in turn, about: with more, they come in several groups.
@@ -44,6 +46,11 @@ pub struct Bench {
     /// An optional input that those calls are to have
     #[arg(long, value_name = "INPUT", requires = "op", value_delimiter = ',')]
     with: Vec<String>,
+    /// Whole steps of the model at these lengths instead of ops
+    #[arg(long, value_name = "N,..", value_delimiter = ',', conflicts_with_all = ["op", "filter"])]
+    step: Vec<usize>,
+    #[command(flatten)]
+    model: ModelArgs,
     /// Only the kernels that the device takes by itself (up to --tier), not each choice that it can run
     #[arg(long)]
     taken: bool,
@@ -118,6 +125,9 @@ impl Bench {
     /// What is to be measured.
     fn cases(&self) -> Result<Vec<(&'static Entry, Case)>, Failure> {
         let mut cases = Vec::new();
+        if !self.step.is_empty() {
+            return Ok(cases);
+        }
         for entry in entries(self.op.as_deref())? {
             let mut random = Gen::new(0, entry.name());
             let found = match self.own()? {
@@ -167,6 +177,11 @@ impl Bench {
         let mut peaks = if self.no_peaks { Peaks::default() } else { Peaks::new(device)? };
         print(&self.output.head())?;
         let (mut group, mut bytes) = (Vec::new(), 0.0);
+        if !self.step.is_empty() {
+            for step in Step::all(&self.model.folder().0, &self.step, device)? {
+                group.push(Timed::step(step).prepared(device)?);
+            }
+        }
         for (entry, case) in cases {
             for timed in Timed::all(entry, &case, device, self.taken)? {
                 if bytes + timed.cost.bytes > GROUP_BYTES {

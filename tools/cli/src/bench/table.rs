@@ -54,7 +54,7 @@ fn kernels(labels: &[String]) -> String {
 fn of_peak(row: &Row) -> String {
     match (row.of_product, row.of_copy) {
         (Some(product), Some(copy)) if product >= copy => format!("{} flops", percent(product)),
-        (_, Some(copy)) => format!("{} bytes", percent(copy)),
+        (_, Some(copy)) if copy > 0.0 => format!("{} bytes", percent(copy)),
         _ => String::new(),
     }
 }
