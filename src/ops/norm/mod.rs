@@ -1,7 +1,7 @@
 //! `norm`: RMS or layer norm without learned weights, then a shift and a scale from an input.
 
 #[cfg(feature = "cpu")]
-mod cpu;
+pub(crate) mod cpu;
 mod gpu;
 #[cfg(feature = "reference")]
 mod reference;
