@@ -1,10 +1,13 @@
 //! `norm`: RMS or layer norm without learned weights, then a shift and a scale from an input.
 
 #[cfg(feature = "cpu")]
-pub(crate) mod cpu;
+mod cpu;
 mod gpu;
 #[cfg(feature = "reference")]
 mod reference;
+
+#[cfg(feature = "cpu")]
+pub(super) use cpu::rows as rows_on_cpu;
 
 use crate::gpu::Capabilities;
 #[cfg(feature = "cpu")]

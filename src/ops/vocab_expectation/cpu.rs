@@ -25,7 +25,7 @@ pub(super) fn run(op: &VocabExpectation, shapes: &Shapes, io: &mut CpuIo<'_>) ->
         let h = io.inputs.f32(H);
         let mut normed = memory::zeroed("the normed rows of h", h.len())?;
         let norm = Norm { kind: NormKind::Rms, eps, shift_offset, scale_offset };
-        norm::cpu::rows(&norm, h, Some(modulation), shapes.size(D), &mut normed);
+        norm::rows_on_cpu(&norm, h, Some(modulation), shapes.size(D), &mut normed);
         Ok::<_, Error>(normed)
     });
     let query = io.inputs.get(ABSORB).map(|absorb| {
