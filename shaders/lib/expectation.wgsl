@@ -1,5 +1,4 @@
 // What both kernels of vocab/expectation do, however they load and store: see there.
-#import lib/grid.wgsl
 #import lib/place
 #import lib/scores.wgsl
 #import lib/step.wgsl
@@ -136,15 +135,10 @@ fn take_in(row: ptr<function, Row>, line: u32, token0: u32) -> f32 {
     return factor;
 }
 
-@compute @workgroup_size(THREADS)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    lane: Lane,
-) {
+// What workgroup `index` does.
+fn sum_split(index: u32, lane: Lane) {
     let thread = lane.thread;
     let place = place_of(lane);
-    let index = flat_group(group, groups);
     let chunk = index % params.chunks;
     let row0 = index / params.chunks % params.tiles * ROWS;
     let split = index / params.chunks / params.tiles;

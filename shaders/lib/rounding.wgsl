@@ -1,5 +1,4 @@
 // What both kernels of vocab/rounding do, however they load: see there.
-#import lib/grid.wgsl
 #import lib/place
 #import lib/scores.wgsl
 
@@ -18,15 +17,10 @@ struct Params {
 var<workgroup> maxima: array<f32, 8u * ROWS>;
 var<workgroup> holders: array<u32, 8u * ROWS>;
 
-@compute @workgroup_size(THREADS)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    lane: Lane,
-) {
+// What workgroup `index` does.
+fn search_split(index: u32, lane: Lane) {
     let thread = lane.thread;
     let place = place_of(lane);
-    let index = flat_group(group, groups);
     let row0 = index % params.tiles * ROWS;
     let split = index / params.tiles;
     if split >= params.splits {

@@ -19,6 +19,7 @@
 #import lib/four.wgsl load=skip4 buffer=skip rows=params.rows width=params.embed_dim
 #import lib/four.wgsl load=absorb4 buffer=absorb rows=params.rows width=params.embed_dim
 #import lib/expectation.wgsl
+#import lib/grid.wgsl
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<uniform> step: Step;
@@ -49,4 +50,13 @@ fn element(value: f32, k: u32) -> f32 {
         result = value * (1.0 + modulation[params.scale_offset + k]) + modulation[params.shift_offset + k];
     }
     return result;
+}
+
+@compute @workgroup_size(THREADS)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    lane: Lane,
+) {
+    sum_split(flat_group(group, groups), lane);
 }

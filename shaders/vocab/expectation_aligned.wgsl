@@ -6,6 +6,7 @@
 #import lib/four_aligned.wgsl load=skip4 buffer=skip rows=params.rows width=params.embed_dim
 #import lib/four_aligned.wgsl load=absorb4 buffer=absorb rows=params.rows width=params.embed_dim
 #import lib/expectation.wgsl
+#import lib/grid.wgsl
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<uniform> step: Step;
@@ -31,4 +32,13 @@ fn modulated(four: vec4<f32>, k: u32) -> vec4<f32> {
         result = four * (1.0 + scale) + modulation[(params.shift_offset + k) / 4u];
     }
     return result;
+}
+
+@compute @workgroup_size(THREADS)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    lane: Lane,
+) {
+    sum_split(flat_group(group, groups), lane);
 }

@@ -8,8 +8,18 @@
 #import lib/four.wgsl load=x4 buffer=x rows=params.rows width=params.dim
 #import lib/four.wgsl load=table4 buffer=table rows=params.vocab width=params.dim
 #import lib/rounding.wgsl
+#import lib/grid.wgsl
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read> table: array<f32>;
 @group(0) @binding(3) var<storage, read_write> state: array<vec2<u32>>;
+
+@compute @workgroup_size(THREADS)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    lane: Lane,
+) {
+    search_split(flat_group(group, groups), lane);
+}
