@@ -201,7 +201,7 @@ mod tests {
         let lower = [("rows", 20), ("k", 30), ("n", 7)];
         assert_eq!(flops("linear", &lower, &[], &[]).unwrap(), 2.0 * 20.0 * 30.0 * 7.0);
         assert!(flops("embedding", &[("rows", 9), ("V", 3), ("D", 12)], &[], &[]).is_ok());
-        assert!(flops("noise", &[], &[("count", "100")], &[]).is_ok());
+        assert!(flops("noise", &[("B", 2)], &[("count", "100")], &[]).is_ok());
     }
 
     #[test]
