@@ -60,14 +60,14 @@ impl Softmax {
         Ok(())
     }
 
-    /// Query `first + row` over the keys at each of `distances` before and after it that exist and are not masked.
+    /// Query `first + row` over the keys at each of `distances` before and after it that exist and that it sees.
     pub(super) fn fold_diagonals(
         &mut self,
         keys: &[f32],
         values: &[f32],
         first: usize,
         distances: &[usize],
-        masked: &[bool],
+        sees: impl Fn(usize, usize) -> bool,
     ) {
         let (rows, d, n) = (self.top.len(), self.head_dim, 2 * distances.len());
         let length = keys.len() / d;
@@ -85,7 +85,7 @@ impl Softmax {
         for (column, &(from, to, key)) in diagonals.iter().enumerate() {
             for row in from..to {
                 let j = key + row - from;
-                if !masked[j] {
+                if sees(first + row, j) {
                     self.scores[row * n + column] = dot(&self.queries[row * d..][..d], &keys[j * d..][..d]);
                 }
             }
