@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # All that a borrowed machine with a GPU is for, in one command, from programs that were built elsewhere.
 #
-#   scripts/gpu-machine.sh pack                  here: builds the programs and puts them into target/gpu-machine/bin
+#   scripts/gpu-machine.sh pack                  here: builds the programs into target/gpu-machine/bin.tar.gz, about 30 MB
 #   scripts/gpu-machine.sh run [PART..]          there: every part, or these, into target/gpu-machine/results
 #   scripts/gpu-machine.sh list                  the parts
 #
-# Carry the repository and target/gpu-machine over. Nothing is built there and nothing has to be installed but the GPU's
+# Carry the repository and that file over. Nothing is built there and nothing has to be installed but the GPU's
 # Vulkan driver; PyTorch is used where `python3` (or $PYTHON) has it with CUDA, and is left out, by name, where it does not.
 # A part that fails, hangs or cannot run stops no other. What is done already is left alone, so that a run that was ended goes
 # on; remove its file for another try. At the end stands what passed, what failed, and what the machine cannot do.
@@ -52,7 +52,8 @@ pack() {
     mkdir -p "$bin"
     strip -o "$bin/drdiff" target/release/drdiff
     strip -o "$bin/peer-burn" benches/peers/target/release/peer-burn
-    du -sh "$bin"
+    tar -czf "$bin.tar.gz" -C "$(dirname "$bin")" bin
+    du -sh "$bin.tar.gz"
 }
 
 part_info() {
@@ -175,6 +176,7 @@ case ${1:-} in
         for part in "${parts[@]}"; do
             [[ " ${all[*]} " == *" $part "* ]] || die "no part '$part': the parts are ${all[*]}"
         done
+        [[ -d $bin || ! -f $bin.tar.gz ]] || tar -xzf "$bin.tar.gz" -C "$(dirname "$bin")"
         for program in drdiff peer-burn; do
             [[ -x $bin/$program ]] || die "no $bin/$program: run 'scripts/gpu-machine.sh pack' where programs are built"
         done
