@@ -11,6 +11,7 @@ pub mod noise;
 pub mod norm;
 pub mod rope;
 pub mod rounding;
+pub mod routed_experts;
 pub mod router;
 pub mod segment_mean;
 pub mod solver;
@@ -28,6 +29,7 @@ pub use noise::Noise;
 pub use norm::{Norm, NormKind};
 pub use rope::{Rope, rope_table};
 pub use rounding::Rounding;
+pub use routed_experts::RoutedExperts;
 pub use router::Router;
 pub use segment_mean::SegmentMean;
 pub use solver::Solver;
@@ -42,6 +44,7 @@ pub const REGISTRY: &[Entry] = &[
     attention::ENTRY,
     experts::ENTRY,
     router::ENTRY,
+    routed_experts::ENTRY,
     vocab_expectation::ENTRY,
     rounding::ENTRY,
     solver::ENTRY,

@@ -12,6 +12,7 @@ mod noise;
 mod norm;
 mod rope;
 mod rounding;
+mod routed_experts;
 mod router;
 mod segment_mean;
 mod sized;
@@ -57,6 +58,7 @@ fn own(op: &str) -> Option<(Make, Make)> {
         "norm" => (norm::cases, norm::bench),
         "rope" => (rope::cases, rope::bench),
         "rounding" => (rounding::cases, rounding::bench),
+        "routed_experts" => (routed_experts::cases, routed_experts::bench),
         "router" => (router::cases, router::bench),
         "segment_mean" => (segment_mean::cases, segment_mean::bench),
         "solver" => (solver::cases, solver::bench),
