@@ -2,6 +2,7 @@
 #import lib/grid.wgsl
 #import lib/place
 #import lib/scores.wgsl
+#import lib/step.wgsl
 
 const VALUE_DIM: u32 = 32u;
 const SLICES: u32 = VALUE_DIM / 32u;
@@ -21,12 +22,58 @@ struct Params {
     split: u32,
     // How many VALUE_DIM columns make embed_dim.
     chunks: u32,
+    // Whether skip is the state z, of which the step makes the query.
+    bayes: u32,
+    // Whether rows of h are normed and modulated first.
+    norm: u32,
+    shift_offset: u32,
+    scale_offset: u32,
+    eps: f32,
 }
+
+// Above this a sum of squares may be infinite; it is then taken of values times 2^-72, beside which eps is nothing.
+const OVERFLOWING: f32 = 1.0e38;
+const SHRINK: f32 = 0x1p-72;
 
 // 32 columns of the embeddings of 32 tokens.
 var<workgroup> values: array<vec4<f32>, 256>;
 // What the sums of each row are multiplied by before the next tokens are added.
 var<workgroup> factors: array<f32, ROWS>;
+
+// What each row of h is multiplied by where it is normed.
+var<workgroup> inverses: array<f32, ROWS>;
+
+// Four elements of a row of h, as they are multiplied by unembed.
+fn hidden4(row0: u32, line: u32, k: u32) -> vec4<f32> {
+    var four = h4(row0 + line, k);
+    if params.norm != 0u {
+        four = modulated(four * inverses[line], k);
+    }
+    return four;
+}
+
+// Four elements of a row of skip, as they are multiplied by embed.
+fn query4(row: u32, k: u32) -> vec4<f32> {
+    var four = skip4(row, k);
+    if params.bayes != 0u {
+        four = step.bayes_scale * (four - (1.0 - step.alpha) * absorb4(0u, k));
+    }
+    return four;
+}
+
+// The inverse root of the mean square of a row of h, from its sum of squares.
+fn inverse_root(row: u32, sum: f32) -> f32 {
+    var inverse = 1.0 / sqrt(sum / f32(params.dim) + params.eps);
+    if sum > OVERFLOWING {
+        var squares = vec4(0.0);
+        for (var k = 0u; k < params.dim; k += 4u) {
+            let four = h4(row, k) * SHRINK;
+            squares += four * four;
+        }
+        inverse = SHRINK / sqrt(lanes(squares) / f32(params.dim));
+    }
+    return inverse;
+}
 
 // What is kept of a row.
 struct Row {
@@ -34,6 +81,18 @@ struct Row {
     token: u32,
     tail: f32,
     t: f32,
+}
+
+// A score, and whose among 32 tokens it is.
+struct Candidate {
+    score: f32,
+    place: u32,
+}
+
+fn prefer(best: ptr<function, Candidate>, score: f32, place: u32) {
+    if score > (*best).score || (score == (*best).score && place < (*best).place) {
+        *best = Candidate(score, place);
+    }
 }
 
 // Takes 32 tokens from `token0` on into row `line`, whose scores the tile has, and leaves their e^(l - max) in their
@@ -48,23 +107,21 @@ fn take_in(row: ptr<function, Row>, line: u32, token0: u32) -> f32 {
         at = select(at, 4u * k + vec4(0u, 1u, 2u, 3u), rises);
     }
     // On a tie the lowest token.
-    for (var c = 1u; c < 4u; c += 1u) {
-        if highest[c] > highest.x || (highest[c] == highest.x && at[c] < at.x) {
-            highest.x = highest[c];
-            at.x = at[c];
-        }
-    }
+    var first = Candidate(highest.x, at.x);
+    prefer(&first, highest.y, at.y);
+    prefer(&first, highest.z, at.z);
+    prefer(&first, highest.w, at.w);
     // No token of these.
     var place = 32u;
     var factor = 1.0;
-    if highest.x > (*row).best {
+    if first.score > (*row).best {
         // At -200 exp is 0 in f32: bounded, so that 0 times infinity does not arise.
-        let shift = max((*row).best - highest.x, -200.0);
+        let shift = max((*row).best - first.score, -200.0);
         factor = exp(shift);
-        place = at.x;
+        place = first.place;
         (*row).t = ((*row).t + ((*row).tail + 1.0) * shift) * factor;
         (*row).tail = ((*row).tail + 1.0) * factor;
-        (*row).best = highest.x;
+        (*row).best = first.score;
         (*row).token = token0 + place;
     }
     var tail = vec4(0.0);
@@ -111,16 +168,32 @@ fn main(
     // Columns value0 + 32 s + 4 place.x of row place.y + LINES i at [s][i].
     var sums = array<array<vec4<f32>, OWN>, SLICES>();
 
+    let quad = thread % 4u;
+    if params.norm != 0u {
+        for (var line = thread / 4u; line < ROWS; line += THREADS / 4u) {
+            var squares = vec4(0.0);
+            for (var k = 4u * quad; k < params.dim; k += 16u) {
+                let four = h4(row0 + line, k);
+                squares += four * four;
+            }
+            tile[line * 4u + quad] = squares;
+        }
+        workgroupBarrier();
+        if thread < ROWS {
+            let squares = (tile[4u * thread] + tile[4u * thread + 1u]) + (tile[4u * thread + 2u] + tile[4u * thread + 3u]);
+            inverses[thread] = inverse_root(row0 + thread, lanes(squares));
+        }
+    }
+
     for (var token0 = begin; token0 < end; token0 += TOKENS) {
         var low = array<vec4<f32>, OWN>();
         var high = array<vec4<f32>, OWN>();
         for (var slice = 0u; slice < slices; slice += 1u) {
             workgroupBarrier();
-            let quad = thread % 4u;
             if slice < hidden_slices {
                 let k = slice * DEPTH + 4u * quad;
                 for (var line = thread / 4u; line < ROWS; line += THREADS / 4u) {
-                    tile[line * PITCH + quad] = h4(row0 + line, k);
+                    tile[line * PITCH + quad] = hidden4(row0, line, k);
                 }
                 for (var line = thread / 4u; line < TOKENS; line += THREADS / 4u) {
                     tile[token_line(line) * PITCH + quad] = unembed4(token0 + line, k);
@@ -128,7 +201,7 @@ fn main(
             } else {
                 let k = (slice - hidden_slices) * DEPTH + 4u * quad;
                 for (var line = thread / 4u; line < ROWS; line += THREADS / 4u) {
-                    tile[line * PITCH + quad] = skip4(row0 + line, k);
+                    tile[line * PITCH + quad] = query4(row0 + line, k);
                 }
                 for (var line = thread / 4u; line < TOKENS; line += THREADS / 4u) {
                     tile[token_line(line) * PITCH + quad] = embed4(token0 + line, k);

@@ -142,15 +142,16 @@ impl Network for DrDiff {
             routing.push(indices);
         }
         let (layers, dim) = (self.layers.len(), config.model_dim);
-        let hidden = net.norm(x, [Chunks::Head(layers).shift(dim), Chunks::Head(layers).scale(dim)])?;
-        let input = match shape.sharpening == Sharpening::default() {
-            true => hidden,
+        let last = [Chunks::Head(layers).shift(dim), Chunks::Head(layers).scale(dim)];
+        let hidden = net.norm(x, last)?;
+        let norm = match shape.sharpening == Sharpening::default() {
+            true => last,
             // What is sharpened comes behind.
-            false => net.norm(x, [config.modulation_len(), config.modulation_len() + dim])?,
+            false => [config.modulation_len(), config.modulation_len() + dim],
         };
         let unembed = g.constant(&self.unembed);
         let anchor_prediction = Some(linear(g, hidden, &self.anchor.0, Some(&self.anchor.1), None)?);
-        Ok(Head { hidden, input, unembed, anchor_prediction, routing })
+        Ok(Head { hidden, input: x, norm: Some(norm), unembed, anchor_prediction, routing })
     }
 
     fn named(&self) -> Vec<(&'static str, &Constant)> {

@@ -399,6 +399,6 @@ impl Network for LangFlow {
         let (weight, bias) = widen(d, shape.sharpening)?;
         let input = linear(g, hidden, &weight, Some(&bias), None)?;
         let unembed = g.constant(&self.unembed);
-        Ok(Head { hidden, input, unembed, anchor_prediction: None, routing: Vec::new() })
+        Ok(Head { hidden, input, norm: None, unembed, anchor_prediction: None, routing: Vec::new() })
     }
 }

@@ -4,10 +4,11 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::{D, DE, EMBED, H, SKIP, UNEMBED, V};
+use super::{ABSORB, D, DE, EMBED, H, MODULATION, SKIP, STEP, UNEMBED, V, VocabExpectation};
 use crate::host::gemm;
 use crate::op::{CpuIo, Shapes};
-use crate::{Result, memory};
+use crate::ops::{Norm, NormKind, StepRow, bayes_query, norm};
+use crate::{Error, Result, memory};
 
 /// Rows of a task. The GEMM packs both operands anew for each block of scores, which costs more than the products
 /// where a block has few rows or tokens.
@@ -18,15 +19,30 @@ const KEYS: usize = 512;
 /// neither on how many cores nor on how many sequences there are.
 const TASKS: usize = 32;
 
-pub(super) fn run(shapes: &Shapes, io: &mut CpuIo<'_>) -> Result<()> {
-    let [h, unembed, embed] = [H, UNEMBED, EMBED].map(|input| io.inputs.f32(input));
+pub(super) fn run(op: &VocabExpectation, shapes: &Shapes, io: &mut CpuIo<'_>) -> Result<()> {
+    let normed = io.inputs.get(MODULATION).map(|modulation| {
+        let VocabExpectation { eps, shift_offset, scale_offset } = *op;
+        let h = io.inputs.f32(H);
+        let mut normed = memory::zeroed("the normed rows of h", h.len())?;
+        let norm = Norm { kind: NormKind::Rms, eps, shift_offset, scale_offset };
+        norm::rows_on_cpu(&norm, h, Some(modulation), shapes.size(D), &mut normed);
+        Ok::<_, Error>(normed)
+    });
+    let query = io.inputs.get(ABSORB).map(|absorb| {
+        let (z, step) = (io.inputs.f32(SKIP), StepRow::from_words(io.inputs.f32(STEP)));
+        let mut query = memory::zeroed("the query of the state", z.len())?;
+        bayes_query::cpu::query(z, absorb, &step, shapes.size(DE), &mut query);
+        Ok::<_, Error>(query)
+    });
+    let (normed, query): (Option<Vec<f32>>, Option<Vec<f32>>) = (normed.transpose()?, query.transpose()?);
+    let [unembed, embed] = [UNEMBED, EMBED].map(|input| io.inputs.f32(input));
     let [x0, lse, entropy, token] = io.outputs.split();
     let [x0, lse, entropy] = [x0, lse, entropy].map(bytemuck::cast_slice_mut);
     let vocabulary = Vocabulary {
-        h,
+        h: normed.as_deref().unwrap_or(io.inputs.f32(H)),
         unembed,
         embed,
-        skip: io.inputs.get(SKIP),
+        skip: query.as_deref().or(io.inputs.get(SKIP)),
         sequence: shapes.input(H).sequence_rows(),
         dim: shapes.size(D),
         vocab: shapes.size(V),

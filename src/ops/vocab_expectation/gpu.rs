@@ -4,7 +4,7 @@
 //! large batch is taken in passes, so that the parts stay small enough for one binding.
 
 use super::splits::{self, Splits};
-use super::{D, DE, EMBED, ENTROPY, H, LSE, SKIP, TOKEN, UNEMBED, V, X0};
+use super::{ABSORB, D, DE, EMBED, ENTROPY, H, LSE, MODULATION, SKIP, STEP, TOKEN, UNEMBED, V, VocabExpectation, X0};
 use crate::gpu::{Capability, Kernel, Tier, shaders};
 use crate::op::{Choice, Grid, Place, Shapes};
 use crate::{Desc, Result};
@@ -20,6 +20,11 @@ crate::params! {
         splits: u32,
         split: u32,
         chunks: u32,
+        bayes: u32,
+        norm: u32,
+        shift_offset: u32,
+        scale_offset: u32,
+        eps: f32,
     }
 }
 
@@ -31,7 +36,7 @@ crate::params! {
     }
 }
 
-const WRITES: &[bool] = &[false, false, false, false, true, true];
+const WRITES: &[bool] = &[false, false, false, false, false, false, false, true, true];
 /// For any widths, and for those that are multiples of 4.
 const EXPECTATION: [Kernel; 2] = [
     Kernel::core(shaders::VOCAB_EXPECTATION, Params::FIELDS, WRITES),
@@ -89,7 +94,7 @@ fn constant(kernel: &Kernel, name: &str) -> usize {
     kernel.constants.iter().find(|(given, _)| *given == name).map_or(1, |&(_, value)| value as usize)
 }
 
-pub(super) fn choices(shapes: &Shapes) -> Result<Vec<Choice>> {
+pub(super) fn choices(op: &VocabExpectation, shapes: &Shapes) -> Result<Vec<Choice>> {
     let [dim, vocab, embed_dim] = [D, V, DE].map(|dim| shapes.size(dim));
     let (rows, sequence) = (shapes.rows(), shapes.input(H).sequence_rows());
     let (width, value_dim) = width(embed_dim);
@@ -100,15 +105,16 @@ pub(super) fn choices(shapes: &Shapes) -> Result<Vec<Choice>> {
     shapes.index32("V", vocab + splits.tokens)?;
     shapes.index32("rows", rows + TILE)?;
 
-    let aligned = dim.is_multiple_of(4) && embed_dim.is_multiple_of(4);
+    let offsets = if shapes.has(MODULATION) { [op.shift_offset, op.scale_offset] } else { [0; 2] };
+    let aligned = [dim, embed_dim, offsets[0], offsets[1]].iter().all(|size| size.is_multiple_of(4));
     let mut kernels = [EXPECTATIONS, EXPECTATIONS_SUBGROUP].map(|kernels| kernels[usize::from(aligned)][width]);
     if splits::few(rows, splits.count * chunks) {
         kernels.iter_mut().for_each(|kernels| kernels.reverse());
     }
-    kernels.as_flattened().iter().map(|kernel| choice(kernel, shapes, splits, chunks)).collect()
+    kernels.as_flattened().iter().map(|kernel| choice(op, kernel, shapes, splits, chunks)).collect()
 }
 
-fn choice(kernel: &Kernel, shapes: &Shapes, splits: Splits, chunks: usize) -> Result<Choice> {
+fn choice(op: &VocabExpectation, kernel: &Kernel, shapes: &Shapes, splits: Splits, chunks: usize) -> Result<Choice> {
     let [dim, vocab, embed_dim] = [D, V, DE].map(|dim| shapes.size(dim));
     let all_rows = shapes.rows();
     let most = SCRATCH / (splits.count * embed_dim.max(4));
@@ -131,10 +137,16 @@ fn choice(kernel: &Kernel, shapes: &Shapes, splits: Splits, chunks: usize) -> Re
             splits: splits.count as u32,
             split: splits.tokens as u32,
             chunks: chunks as u32,
+            bayes: shapes.has(ABSORB).into(),
+            norm: shapes.has(MODULATION).into(),
+            shift_offset: shapes.index32("shift_offset", op.shift_offset)?,
+            scale_offset: shapes.index32("scale_offset", op.scale_offset)?,
+            eps: op.eps,
         };
         let from = |place: Place, width: usize| place.behind(first * width);
         let skip = if shapes.has(SKIP) { from(SKIP.into(), embed_dim) } else { SKIP.into() };
-        let inputs = [from(H.into(), dim), UNEMBED.into(), EMBED.into(), skip];
+        let h = from(H.into(), dim);
+        let inputs = [STEP.into(), h, UNEMBED.into(), EMBED.into(), skip, ABSORB.into(), MODULATION.into()];
         let outputs = [from(X0.into(), embed_dim), from(LSE.into(), 1), from(ENTROPY.into(), 1), from(TOKEN.into(), 1)];
         choice.dispatch(kernel, &params, &[&inputs[..], &partial].concat(), Grid::flat(groups));
         let params = MergeParams { rows: rows as u32, embed_dim: embed_dim as u32, splits: splits.count as u32 };
