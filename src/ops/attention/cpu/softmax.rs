@@ -1,9 +1,6 @@
 //! The online softmax of a block of queries (Milakov & Gimelshein 2018).
 
-use ndarray::linalg::general_mat_mul;
-use ndarray::{ArrayView2, ArrayViewMut2};
-
-use crate::host::gemm;
+use crate::host::gemm::{self, Packed, Right};
 use crate::{Result, memory};
 
 /// Most keys of one fold.
@@ -48,15 +45,10 @@ impl Softmax {
     pub(super) fn fold(&mut self, keys: &[f32], values: &[f32], mask: impl FnOnce(&mut [f32])) -> Result<()> {
         let (rows, d, n) = (self.top.len(), self.head_dim, keys.len() / self.head_dim);
         self.scores.resize(rows * n, 0.0);
-        gemm::product(&self.queries, keys, &mut self.scores, d, n)?;
+        gemm::product(&self.queries, &Packed::new(Right::Rows(keys, d), d, n)?, &mut self.scores);
         mask(&mut self.scores);
         self.weigh(n);
-        gemm::packing(rows, n, d)?;
-        let shapes = "the slices were made with these sizes";
-        let weights = ArrayView2::from_shape((rows, n), &self.scores).expect(shapes);
-        let values = ArrayView2::from_shape((n, d), values).expect(shapes);
-        let mut sums = ArrayViewMut2::from_shape((rows, d), &mut self.sums).expect(shapes);
-        general_mat_mul(1.0, &weights, &values, 1.0, &mut sums);
+        gemm::add_product(&self.scores, &Packed::new(Right::Columns(values), n, d)?, &mut self.sums);
         Ok(())
     }
 
