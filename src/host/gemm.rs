@@ -4,6 +4,8 @@
 //! the left operand and keeps their sums in registers. An element of a product is always summed in the same order,
 //! whatever the rows beside it, and so whatever the number of threads or of sequences.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::simd::{self, Simd, WithSimd, dot, mul_add};
@@ -19,7 +21,7 @@ const TASK: usize = 24;
 const SERIAL: usize = 1 << 15;
 
 /// Vectors of a panel: with the sums of six rows, they fill the registers.
-const fn vectors<S: Simd>() -> usize {
+pub(crate) const fn vectors<S: Simd>() -> usize {
     if S::REGISTER_COUNT >= 32 { 4 } else { 2 }
 }
 
@@ -52,17 +54,23 @@ impl WithSimd for Measure {
 pub(crate) enum Right<'a> {
     /// Its transpose `[n, stride]`, of which the first `k` columns count: a weight.
     Rows(&'a [f32], usize),
-    /// `[k, n]`, as it is.
-    Columns(&'a [f32]),
+    /// `[k, stride]`, of which the first `n` columns count.
+    Columns(&'a [f32], usize),
 }
 
-/// The right operand `[k, n]` of a product, as the kernel reads it: in blocks of at most [`DEPTH`] of `k`, in panels
+/// Numbers that begin where the longest vectors may, which are read faster so.
+#[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C, align(64))]
+struct Line([f32; 16]);
+
+/// The right operand `[k, n]` of a product, as the kernel reads it: in blocks of at most `depth` of `k`, in panels
 /// `[depth, width]`, the last of which may be narrower, filled up with zeros to whole vectors.
 #[derive(Debug)]
 pub(crate) struct Packed {
-    words: Vec<f32>,
+    lines: Vec<Line>,
     k: usize,
     n: usize,
+    depth: usize,
     widths: Widths,
 }
 
@@ -72,14 +80,10 @@ impl Packed {
     /// # Errors
     /// If memory is refused.
     pub(crate) fn new(right: Right<'_>, k: usize, n: usize) -> Result<Self> {
-        let mut packed = Self::zeroed(k, n)?;
-        let (widths, padded) = (packed.widths, packed.padded());
-        for (block, words) in packed.words.chunks_mut((padded * DEPTH).max(1)).enumerate() {
-            let depth = words.len() / padded;
-            for (panel, words) in words.chunks_mut(widths.panel * depth).enumerate() {
-                pack(right, [block * DEPTH, panel * widths.panel], n, depth, words);
-            }
-        }
+        let mut packed = Self::zeroed(k, n, DEPTH)?;
+        packed.blocks().for_each(|(from, panel, words)| {
+            words.chunks_mut(panel).enumerate().for_each(|panel| right.pack(from, n, panel));
+        });
         Ok(packed)
     }
 
@@ -88,49 +92,89 @@ impl Packed {
     /// # Errors
     /// If memory is refused.
     pub(crate) fn parallel(right: Right<'_>, k: usize, n: usize) -> Result<Self> {
-        let mut packed = Self::zeroed(k, n)?;
-        let (widths, padded) = (packed.widths, packed.padded());
-        for (block, words) in packed.words.chunks_mut((padded * DEPTH).max(1)).enumerate() {
-            let depth = words.len() / padded;
-            words.par_chunks_mut(widths.panel * depth).enumerate().for_each(|(panel, words)| {
-                pack(right, [block * DEPTH, panel * widths.panel], n, depth, words);
-            });
-        }
+        let mut packed = Self::zeroed(k, n, DEPTH)?;
+        packed.blocks().for_each(|(from, panel, words)| {
+            words.par_chunks_mut(panel).enumerate().for_each(|panel| right.pack(from, n, panel));
+        });
         Ok(packed)
     }
 
-    fn zeroed(k: usize, n: usize) -> Result<Self> {
+    /// Packs `right` as one block, for [`Packed::panels`].
+    ///
+    /// # Errors
+    /// If memory is refused.
+    pub(crate) fn whole(right: Right<'_>, k: usize, n: usize) -> Result<Self> {
+        let mut packed = Self::zeroed(k, n, k)?;
+        packed.blocks().for_each(|(from, panel, words)| {
+            words.chunks_mut(panel).enumerate().for_each(|panel| right.pack(from, n, panel));
+        });
+        Ok(packed)
+    }
+
+    fn zeroed(k: usize, n: usize, depth: usize) -> Result<Self> {
         let widths = Widths::new();
-        let words = memory::zeroed("the right side of a matrix product", k * n.next_multiple_of(widths.lanes))?;
-        Ok(Self { words, k, n, widths })
+        let words = k * n.next_multiple_of(widths.lanes);
+        let lines = memory::zeroed("the right side of a matrix product", words.div_ceil(16))?;
+        Ok(Self { lines, k, n, depth: depth.clamp(1, k.max(1)), widths })
     }
 
     /// Columns, with those that fill up the last vector.
-    fn padded(&self) -> usize {
+    pub(crate) fn padded(&self) -> usize {
         self.n.next_multiple_of(self.widths.lanes)
+    }
+
+    /// Columns of a panel.
+    pub(crate) fn width(&self) -> usize {
+        self.widths.panel
+    }
+
+    pub(crate) fn words(&self) -> &[f32] {
+        &bytemuck::cast_slice(&self.lines)[..self.k * self.padded()]
+    }
+
+    /// The first row of each block, the words of its panels, and all its words.
+    fn blocks(&mut self) -> impl Iterator<Item = (usize, usize, &mut [f32])> {
+        let (padded, depth, panel) = (self.padded(), self.depth, self.widths.panel);
+        let words = &mut bytemuck::cast_slice_mut(&mut self.lines)[..self.k * padded];
+        let blocks = words.chunks_mut((padded * depth).max(1)).enumerate();
+        blocks.map(move |(block, words)| (block * depth, panel * (words.len() / padded), words))
+    }
+
+    /// What `rows` hold of the panels with `columns` of an operand of one block: the first column of each panel and
+    /// its words. Columns begin with a panel.
+    #[inline(always)]
+    pub(crate) fn panels(&self, columns: Range<usize>, rows: Range<usize>) -> impl Iterator<Item = (usize, &[f32])> {
+        let (words, padded) = (self.words(), self.padded());
+        columns.step_by(self.widths.panel).map(move |first| {
+            let width = self.widths.panel.min(padded - first);
+            (first, &words[first * self.k..][rows.start * width..rows.end * width])
+        })
     }
 }
 
-/// One panel `[depth, width]` of `right` from row and column `first` on.
-fn pack(right: Right<'_>, first: [usize; 2], n: usize, depth: usize, words: &mut [f32]) {
-    let width = words.len() / depth;
-    let [p, j] = first;
-    let columns = width.min(n - j);
-    match right {
-        Right::Columns(values) => {
-            for (words, values) in words.chunks_exact_mut(width).zip(values.chunks_exact(n).skip(p)) {
-                words[..columns].copy_from_slice(&values[j..j + columns]);
+impl Right<'_> {
+    /// One panel `[depth, width]` from row `p` on.
+    fn pack(self, p: usize, n: usize, (index, words): (usize, &mut [f32])) {
+        let widths = Widths::new();
+        let j = index * widths.panel;
+        let width = widths.panel.min(n.next_multiple_of(widths.lanes) - j);
+        let (columns, depth) = (width.min(n - j), words.len() / width);
+        match self {
+            Right::Columns(values, stride) => {
+                for (words, values) in words.chunks_exact_mut(width).zip(values.chunks(stride).skip(p)) {
+                    words[..columns].copy_from_slice(&values[j..j + columns]);
+                }
             }
-        }
-        Right::Rows(weight, stride) => {
-            let row = |column: usize| &weight[(j + column) * stride + p..][..depth];
-            let fours = columns / 4 * 4;
-            for column in (0..fours).step_by(4) {
-                transpose(std::array::from_fn(|i| row(column + i)), width, column, words);
-            }
-            for column in fours..columns {
-                for (words, &value) in words.chunks_exact_mut(width).zip(row(column)) {
-                    words[column] = value;
+            Right::Rows(weight, stride) => {
+                let row = |column: usize| &weight[(j + column) * stride + p..][..depth];
+                let fours = columns / 4 * 4;
+                for column in (0..fours).step_by(4) {
+                    transpose(std::array::from_fn(|i| row(column + i)), width, column, words);
+                }
+                for column in fours..columns {
+                    for (words, &value) in words.chunks_exact_mut(width).zip(row(column)) {
+                        words[column] = value;
+                    }
                 }
             }
         }
@@ -177,17 +221,15 @@ impl WithSimd for Product<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, s: S) {
         let Self { left, right, y, add } = self;
-        let (k, n, padded) = (right.k, right.n, right.padded());
+        let (k, n, padded, width) = (right.k, right.n, right.padded(), vectors::<S>() * S::F32_LANES);
         if k == 0 && !add {
             y.fill(0.0);
         }
-        for (block, words) in right.words.chunks((padded * DEPTH).max(1)).enumerate() {
+        for (block, words) in right.words().chunks((padded * right.depth).max(1)).enumerate() {
             let depth = words.len() / padded;
-            let from = block * DEPTH;
-            let left = Left { words: left, stride: k, from, depth };
-            for (panel, words) in words.chunks((vectors::<S>() * S::F32_LANES * depth).max(1)).enumerate() {
-                let y = Columns { y, stride: n, first: panel * vectors::<S>() * S::F32_LANES, add: add || block > 0 };
-                multiply(s, left, words, y);
+            let left = Left { words: left, stride: k, from: block * right.depth, depth };
+            for (panel, words) in words.chunks((width * depth).max(1)).enumerate() {
+                multiply(s, left, words, Columns { y, stride: n, first: panel * width, add: add || block > 0 });
             }
         }
     }
@@ -383,7 +425,7 @@ mod tests {
                     .unwrap();
                     let finished: Vec<f32> = want.iter().map(|y| y + 1.0).collect();
                     assert_eq!(y, finished, "{m} {k} {n}");
-                    for right in [Right::Columns(&right), Right::Rows(&weight, k)] {
+                    for right in [Right::Columns(&right, n), Right::Rows(&weight, k)] {
                         let right = Packed::new(right, k, n).unwrap();
                         product(&left, &right, &mut y);
                         assert_eq!(y, want, "{m} {k} {n}");
@@ -406,7 +448,9 @@ mod tests {
             let Self(left, right, [m, k, n]) = self;
             let width = n.next_multiple_of(S::F32_LANES);
             let mut words = vec![0.0; k * width];
-            pack(Right::Columns(right), [0, 0], n, k, &mut words);
+            for (words, right) in words.chunks_mut(width).zip(right.chunks(n)) {
+                words[..n].copy_from_slice(right);
+            }
             let mut y = vec![0.0; m * n];
             let columns = Columns { y: &mut y, stride: n, first: 0, add: false };
             multiply(s, Left { words: left, stride: k, from: 0, depth: k }, &words, columns);

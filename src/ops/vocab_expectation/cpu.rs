@@ -147,7 +147,7 @@ impl Vocabulary<'_> {
             let values = &embed[first * embed_dim..(first + width) * embed_dim];
             let tokens = Packed::new(Right::Rows(&unembed[first * dim..], dim), dim, width)?;
             let skipped = skip.map(|_| Packed::new(Right::Rows(values, embed_dim), embed_dim, width)).transpose()?;
-            let values = Packed::new(Right::Columns(values), width, embed_dim)?;
+            let values = Packed::new(Right::Columns(values, embed_dim), width, embed_dim)?;
             let blocks = states.chunks_mut(BLOCK).zip(sums.chunks_mut(BLOCK * embed_dim));
             for ((states, sums), from) in blocks.zip(rows.clone().step_by(BLOCK)) {
                 let block = from..from + states.len();

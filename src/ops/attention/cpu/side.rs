@@ -1,0 +1,55 @@
+//! Keys and values of a head, packed for products.
+
+use crate::host::gemm::{Packed, Right};
+use crate::{Result, memory};
+
+/// Keys and values `[n, Dh]`.
+pub(super) struct Side {
+    /// The right side of queries times keys: `[Dh, n]`.
+    pub keys: Packed,
+    /// The right side of weights times values: `[n, Dh]`.
+    pub values: Packed,
+    /// Values like the keys, where dilations need them.
+    pub turned: Option<Packed>,
+    pub len: usize,
+}
+
+impl Side {
+    /// The first `len` rows of `k` and `v`, which lie `stride` apart.
+    ///
+    /// # Errors
+    /// If memory is refused.
+    pub(super) fn new(k: &[f32], v: &[f32], stride: usize, len: usize, d: usize, turned: bool) -> Result<Self> {
+        let turned = turned.then(|| Packed::whole(Right::Rows(v, stride), d, len)).transpose()?;
+        let values = Packed::whole(Right::Columns(v, stride), len, d)?;
+        Ok(Self { keys: Packed::whole(Right::Rows(k, stride), d, len)?, values, turned, len })
+    }
+
+    /// The rows at `positions`.
+    ///
+    /// # Errors
+    /// If memory is refused.
+    pub(super) fn gathered(k: &[f32], v: &[f32], stride: usize, positions: &[usize], d: usize) -> Result<Self> {
+        let gather = |x: &[f32]| gather(x, stride, positions, d, 1.0);
+        Self::new(&gather(k)?, &gather(v)?, d, positions.len(), d, false)
+    }
+}
+
+/// Rows of `x`, which lie `stride` apart, at `positions`, times `scale`.
+///
+/// # Errors
+/// If memory is refused.
+pub(super) fn gather(
+    x: &[f32],
+    stride: usize,
+    positions: impl IntoIterator<Item = impl std::borrow::Borrow<usize>>,
+    d: usize,
+    scale: f32,
+) -> Result<Vec<f32>> {
+    let mut rows = Vec::new();
+    for position in positions {
+        let row = &x[position.borrow() * stride..][..d];
+        memory::extend("rows of attention", &mut rows, row.iter().map(|x| x * scale))?;
+    }
+    Ok(rows)
+}
