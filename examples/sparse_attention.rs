@@ -42,7 +42,7 @@ fn main() -> Outcome<()> {
 /// `y = x + attention(x Wq^T, x Wk^T, x Wv^T) Wo^T` of `x` `[N, D]`: gives y, and the FLOPs of the attention in it.
 pub fn run(gpu: &Gpu, x: &[f32], pattern: Pattern) -> Outcome<(Vec<f32>, f64)> {
     let rows = Desc::f32([1, x.len() / DIM, DIM]);
-    let attention = Attention { heads: Some(HEADS), pattern, scale: None };
+    let attention = Attention { heads: Some(HEADS), pattern, ..Default::default() };
 
     // Every buffer is the app's; ops read and write them as storage.
     let device = gpu.device();

@@ -55,14 +55,14 @@ fn a_layer_of_sparse_attention_is_what_its_formula_says() {
     let x = numbers(9, rows * DIM);
     let [wq, wk, wv, wo] = weights().map(|weight| wide(&weight));
     let product = |x: &[f64], weight: &[f64]| reference::nn::linear(x, weight, None, rows, DIM, DIM);
-    let dims = reference::attention::Dims { batch: 1, rows, heads: HEADS, head_dim: DIM / HEADS };
+    let dims = reference::attention::Dims { batch: 1, rows, heads: HEADS, key_heads: HEADS, head_dim: DIM / HEADS };
     let scale = 1.0 / (dims.head_dim as f64).sqrt();
     let mut all = Vec::new();
     for pattern in [Pattern::Dense, sparse_attention::pattern()] {
         let oracle = match &pattern {
             Pattern::Dense => reference::attention::Pattern { dense: true, ..Default::default() },
             Pattern::Hsa { window, dilations } => {
-                reference::attention::Pattern { dense: false, window: *window, dilations: dilations.clone() }
+                reference::attention::Pattern { window: *window, dilations: dilations.clone(), ..Default::default() }
             }
         };
         let (got, flops) = run(&gpu, &x, pattern).unwrap();

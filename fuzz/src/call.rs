@@ -54,6 +54,8 @@ const TEXTS: &[(&str, &str, &[&str])] =
 
 /// Sizes that few calls get right by chance.
 const SIZES: &[(&str, &str, &[usize])] = &[
+    ("attention", "H", &[2, 4]),
+    ("attention", "Hkv", &[1, 2]),
     ("attention", "heads", &[1, 2]),
     ("experts", "top_k", &[1, 2]),
     ("rope", "D", &[4, 8]),

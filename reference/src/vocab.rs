@@ -119,7 +119,7 @@ mod tests {
         let got = vocab_expectation(&h, &unembed, &embed, None, &dims);
         let pattern = Pattern { dense: true, ..Pattern::default() };
         let mask = Mask { lengths: &[vocab], globals: &[], pattern: &pattern };
-        let as_attention = AttentionDims { batch: 1, rows: vocab, heads: 1, head_dim: dim };
+        let as_attention = AttentionDims { batch: 1, rows: vocab, heads: 1, key_heads: 1, head_dim: dim };
         let same = attention(&h, &unembed, &embed, &as_attention, &mask, 1.0);
         assert_close(&got.x0, &same.out, 1e-13);
         assert_close(&got.lse, &same.lse, 1e-13);

@@ -21,7 +21,8 @@ fn main(
     }
     let length = sequence_length(batch);
     let first = index % tiles * TILE;
-    let key_tiles = select((length + TILE - 1u) / TILE, 0u, first >= length);
+    let end = select(length, min(first + TILE, length), params.causal != 0u);
+    let key_tiles = select((end + TILE - 1u) / TILE, 0u, first >= length);
     let part = Part(batch, index / tiles % params.heads, length, first, 0u, 0u, key_tiles);
     attend(part, thread);
     clear_padding(part, thread);
@@ -48,7 +49,8 @@ fn key_position(part: Part, tile: u32, column: u32) -> u32 {
 fn prepare_tile(part: Part, tile: u32, thread: u32) {}
 
 fn owns(part: Part, tile: u32, row: u32, column: u32) -> bool {
-    return tile * TILE + column < part.length;
+    let key = tile * TILE + column;
+    return key < part.length && (params.causal == 0u || key <= part.first_query + row);
 }
 
 fn output_row(part: Part, row: u32) -> u32 {

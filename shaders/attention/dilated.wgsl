@@ -39,7 +39,7 @@ fn main(
         return;
     }
     let first_key = max(first, params.reach) - params.reach;
-    let end = min(first + TILE + params.reach, count);
+    let end = min(first + TILE + select(params.reach, 0u, params.causal != 0u), count);
     let key_tiles = (end - first_key + TILE - 1u) / TILE;
     attend(Part(batch, index / tiles / r % params.heads, length, first, first_key, residue, key_tiles), thread);
 }
@@ -68,7 +68,8 @@ fn prepare_tile(part: Part, tile: u32, thread: u32) {
         // Key minus query in steps of r, both sides raised by TILE - 1 to stay positive.
         let a = part.first_key + tile * TILE + thread;
         let b = part.first_query + TILE - 1u;
-        difference_owned[thread] = select(0u, 1u, steps_owned(max(a, b) - min(a, b)));
+        let later = a > b && params.causal != 0u;
+        difference_owned[thread] = select(0u, 1u, !later && steps_owned(max(a, b) - min(a, b)));
     }
 }
 

@@ -28,7 +28,9 @@ fn main(
     if first >= length {
         return;
     }
-    let key_tiles = (params.globals + TILE - 1u) / TILE;
+    // Sorted, so that entry i is at position i at the earliest.
+    let end = select(params.globals, min(first + TILE, params.globals), params.causal != 0u);
+    let key_tiles = (end + TILE - 1u) / TILE;
     attend(Part(batch, index / tiles % params.heads, length, first, 0u, 0u, key_tiles), thread);
 }
 
@@ -49,7 +51,8 @@ fn key_position(part: Part, tile: u32, column: u32) -> u32 {
 fn prepare_tile(part: Part, tile: u32, thread: u32) {}
 
 fn owns(part: Part, tile: u32, row: u32, column: u32) -> bool {
-    return key_position(part, tile, column) != NONE;
+    let key = key_position(part, tile, column);
+    return key != NONE && (params.causal == 0u || key <= part.first_query + row);
 }
 
 fn output_row(part: Part, row: u32) -> u32 {

@@ -27,10 +27,14 @@ fn main(
     let length = sequence_length(batch);
     let split = index / tiles % params.splits;
     let first_key = split * params.split_keys;
-    let end = min(first_key + params.split_keys, length);
-    let key_tiles = select((end - first_key + TILE - 1u) / TILE, 0u, first_key >= length);
+    let first = index % tiles * TILE;
+    var end = min(first_key + params.split_keys, length);
+    if params.causal != 0u {
+        end = min(end, min(globals[min(first + TILE, params.globals) - 1u], length) + 1u);
+    }
+    let key_tiles = select((end - first_key + TILE - 1u) / TILE, 0u, first_key >= end);
     let head = index / tiles / params.splits % params.heads;
-    attend(Part(batch, head, length, index % tiles * TILE, first_key, split, key_tiles), thread);
+    attend(Part(batch, head, length, first, first_key, split, key_tiles), thread);
 }
 
 fn resume(at: u32) -> vec2<f32> {
@@ -59,7 +63,8 @@ fn prepare_tile(part: Part, tile: u32, thread: u32) {}
 
 // A range is whole tiles long, so no column of its last tile belongs to the next range.
 fn owns(part: Part, tile: u32, row: u32, column: u32) -> bool {
-    return part.first_key + tile * TILE + column < part.length;
+    let key = part.first_key + tile * TILE + column;
+    return key < part.length && (params.causal == 0u || key <= query_position(part, row));
 }
 
 fn output_row(part: Part, row: u32) -> u32 {

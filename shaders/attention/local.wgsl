@@ -29,7 +29,7 @@ fn main(
     let length = sequence_length(batch);
     let first = index % tiles * TILE;
     let first_key = max(first, params.window) - params.window;
-    let end = min(first + TILE + params.window, length);
+    let end = min(first + TILE + select(params.window, 0u, params.causal != 0u), length);
     let key_tiles = select((end - first_key + TILE - 1u) / TILE, 0u, first >= length);
     let part = Part(batch, index / tiles % params.heads, length, first, first_key, 0u, key_tiles);
     attend(part, thread);
@@ -56,7 +56,8 @@ fn prepare_tile(part: Part, tile: u32, thread: u32) {
 fn owns(part: Part, tile: u32, row: u32, column: u32) -> bool {
     let i = part.first_query + row;
     let j = part.first_key + tile * TILE + column;
-    return key_owned[column] != 0u && max(i, j) - min(i, j) <= params.window;
+    let ahead = select(params.window, 0u, params.causal != 0u);
+    return key_owned[column] != 0u && j + params.window >= i && j <= i + ahead;
 }
 
 fn output_row(part: Part, row: u32) -> u32 {

@@ -1,4 +1,5 @@
-// Parameters, lengths and output shared by the kernels of `attention`. Tensors are [B, N, H, Dh], `lse` [B, N, H].
+// Parameters, lengths and output shared by the kernels of `attention`. Tensors are [B, N, H, Dh] (k and v [B, N,
+// Hkv, Dh]), `lse` [B, N, H].
 #import lib/grid.wgsl
 
 struct Params {
@@ -23,6 +24,10 @@ struct Params {
     // Key ranges of the global rows, and the keys in each (whole tiles).
     splits: u32,
     split_keys: u32,
+    // Heads of k and v.
+    key_heads: u32,
+    // Whether no query sees a later key.
+    causal: u32,
     // Pairs (r, k) of all dilations, two in a vector.
     dilations: array<vec4<u32>, 8>,
 }

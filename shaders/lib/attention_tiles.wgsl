@@ -53,9 +53,16 @@ var<workgroup> weights: array<vec4<f32>, TILE * STRIDE>;
 // Of each thread, for its two queries: maxima, at the end sums.
 var<workgroup> partial: array<vec2<f32>, THREADS>;
 
-// Row of a position's head in q, k and v.
-fn head_row(part: Part, position: u32) -> u32 {
+// Row of a position's head in q.
+fn query_row(part: Part, position: u32) -> u32 {
     let row = (part.batch * params.rows + position) * params.heads + part.head;
+    return select(row, NONE, position == NONE);
+}
+
+// Row of a position's head in k and v.
+fn key_row(part: Part, position: u32) -> u32 {
+    let head = part.head / (params.heads / params.key_heads);
+    let row = (part.batch * params.rows + position) * params.key_heads + head;
     return select(row, NONE, position == NONE);
 }
 
@@ -98,7 +105,7 @@ fn attend(part: Part, thread: u32) {
     let row = thread / 8u;
     let lane = thread % 8u;
     let queries = vec2(query_position(part, row), query_position(part, row + 16u));
-    let query_rows = vec2(head_row(part, queries.x), head_row(part, queries.y));
+    let query_rows = vec2(query_row(part, queries.x), query_row(part, queries.y));
     var top = vec2(MASKED);
     // Of this thread's columns alone; the eight threads of a row are summed at the end.
     var total = vec2(0.0);
@@ -127,7 +134,7 @@ fn attend(part: Part, thread: u32) {
     }
     for (var tile = 0u; tile < part.key_tiles; tile += 1u) {
         let keys = vec2(key_position(part, tile, row), key_position(part, tile, row + 16u));
-        let key_rows = vec2(head_row(part, keys.x), head_row(part, keys.y));
+        let key_rows = vec2(key_row(part, keys.x), key_row(part, keys.y));
         prepare_tile(part, tile, thread);
         var scores0 = vec4(0.0);
         var scores1 = vec4(0.0);

@@ -203,7 +203,8 @@ impl Building<'_> {
             *value = g.push1(rope, &[Some(projected), Some(self.states.rope)])?;
         }
         let v = linear(g, h, &layer.value, None, None)?;
-        let op = Attention { heads: Some(config.heads), pattern: self.shape.level.pattern(), scale: None };
+        let pattern = self.shape.level.pattern();
+        let op = Attention { heads: Some(config.heads), pattern, ..Default::default() };
         let inputs =
             [Some(rotated[0]), Some(rotated[1]), Some(v), Some(self.states.globals), Some(self.states.lengths)];
         let out = g.push(op, &inputs)?[0];

@@ -14,7 +14,7 @@ use crate::model::config::{BudgetConfig, Config, Conventions, Level, PatternName
 use crate::model::network::{Affine, Chunks, DenoiserShape, Head, Network, States, activated, linear, time};
 use crate::model::sharpening::Sharpening;
 use crate::model::weights::{Tensors, Weights};
-use crate::ops::{Activation, Attention, Linear, Norm, NormKind, Pattern, Rope};
+use crate::ops::{Activation, Attention, Linear, Norm, NormKind, Rope};
 use crate::schedule::Schedule;
 use crate::{Error, Result, Tensor, memory};
 
@@ -385,7 +385,7 @@ impl Network for LangFlow {
                 *value = g.push1(rope, &[Some(projected), Some(states.rope)])?;
             }
             let value = linear(g, h, &block.value, None, None)?;
-            let op = Attention { heads: Some(config.heads), pattern: Pattern::Dense, scale: None };
+            let op = Attention { heads: Some(config.heads), ..Default::default() };
             let inputs = [Some(rotated[0]), Some(rotated[1]), Some(value), None, Some(states.lengths)];
             let attended = g.push(op, &inputs)?[0];
             x = gated(g, attended, &block.output, None, chunks, x)?;

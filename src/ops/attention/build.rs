@@ -1,6 +1,6 @@
 //! `attention` called by name.
 
-use super::{Attention, DILATIONS, GLOBALS, LENGTHS, PACKED, PATTERN, Pattern, Q, SCALE, WINDOW};
+use super::{Attention, CAUSAL, DILATIONS, GLOBALS, LENGTHS, PACKED, PATTERN, Pattern, Q, SCALE, WINDOW};
 use crate::op::{Arguments, Op, parse};
 use crate::{Error, Result};
 
@@ -16,14 +16,15 @@ pub(super) fn build(arguments: &mut Arguments) -> Result<Box<dyn Op>> {
             return Err(Error::argument("pattern=dense", "given with window or dilations", "those for hsa alone"));
         }
     };
-    let op = Attention { heads: arguments.given(PACKED)?, pattern, scale: arguments.given(SCALE)? };
+    let (scale, causal) = (arguments.given(SCALE)?, arguments.setting(CAUSAL)?);
+    let op = Attention { heads: arguments.given(PACKED)?, pattern, scale, causal };
     // An empty list is the same as none.
     if arguments.peek(GLOBALS).is_some_and(|globals| globals.desc().is_empty()) {
         arguments.take(GLOBALS)?;
     }
     let Some(q) = arguments.peek(Q) else { return Ok(Box::new(op)) };
     op.check_heads(q.desc())?;
-    let rows = op.unpacked(q.desc()).shape.iter().rev().nth(2).copied().unwrap_or(0);
+    let rows = op.rows(q.desc());
     if let Some(list) = arguments.peek(GLOBALS).and_then(|globals| globals.as_u32()) {
         let sorted = list.windows(2).all(|pair| pair[0] < pair[1]);
         if !sorted || list.last().is_some_and(|&last| last as usize >= rows) {
@@ -56,8 +57,12 @@ mod tests {
     use crate::{Desc, Device, Tensor};
 
     fn refusal(shape: &[usize], settings: &[(&str, &str)], globals: Option<Vec<u32>>) -> String {
+        refusal_of([shape; 3], settings, globals)
+    }
+
+    fn refusal_of(shapes: [&[usize]; 3], settings: &[(&str, &str)], globals: Option<Vec<u32>>) -> String {
         let mut arguments = Arguments::new();
-        for name in ["q", "k", "v"] {
+        for (name, shape) in ["q", "k", "v"].into_iter().zip(shapes) {
             arguments = arguments.with(name, Tensor::zeros(Desc::f32(shape)).unwrap());
         }
         for (name, value) in settings {
@@ -74,6 +79,13 @@ mod tests {
     fn what_cannot_be_is_refused() {
         let hsa = |dilations| [("pattern", "hsa"), ("window", "1"), ("dilations", dilations)];
         let shape = [5, 2, 4];
+        // q, k and v of so many heads; packed where `heads` is given.
+        let grouped = |counts: [usize; 3], heads: Option<&str>| {
+            let shape = |count: usize| if heads.is_some() { vec![1, 5, count * 4] } else { vec![5, count, 4] };
+            let [q, k, v] = counts.map(shape);
+            let settings: Vec<_> = heads.map(|heads| ("heads", heads)).into_iter().collect();
+            refusal_of([&q, &k, &v], &settings, None)
+        };
         for (text, error) in [
             (refusal(&[5, 1, 257], &[], None), "256"),
             (refusal(&[5, 0, 4], &[], None), "at least 1"),
@@ -90,6 +102,14 @@ mod tests {
             (refusal(&shape, &hsa(&["1:1"; 17].join(",")), None), "at most 16"),
             (refusal(&shape, &hsa(""), Some(vec![1, 1])), "not sorted"),
             (refusal(&shape, &hsa(""), Some(vec![1, 5])), "below 5"),
+            (refusal(&shape, &[("causal", "1")], None), "`causal` is `1`, expected true or false"),
+            (grouped([4, 3, 3], None), "k is f32 [5, 3, 4], expected a number of heads that divides the 4 of q"),
+            (grouped([3, 4, 4], None), "divides the 3 of q"),
+            (grouped([4, 2, 1], None), "v is f32 [5, 1, 4], expected f32 [5, 2, 4]"),
+            (grouped([4, 0, 0], None), "sizes of at least 1"),
+            (grouped([4, 3, 3], Some("4")), "divides the 4 of q"),
+            (refusal_of([&[1, 5, 8], &[1, 5, 6], &[1, 5, 6]], &[("heads", "2")], None), "whole heads of 4, as q has"),
+            (refusal_of([&[1, 5, 8], &[1, 5, 0], &[1, 5, 0]], &[("heads", "2")], None), "sizes of at least 1"),
         ] {
             assert!(text.contains(error), "{text}");
         }

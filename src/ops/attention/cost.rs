@@ -1,6 +1,6 @@
 //! How many pairs a pattern has.
 
-use super::Pattern;
+use super::{Attention, Pattern};
 
 /// At least as many as [`dilated_distances`] lists.
 pub(super) fn most_distances(pattern: &Pattern, rows: usize) -> usize {
@@ -22,7 +22,15 @@ pub(super) fn dilated_distances(window: usize, dilations: &[(usize, usize)], row
 }
 
 /// Pairs (query, key) of one sequence of `rows` whose first `globals` positions are global.
-pub(super) fn pairs(pattern: &Pattern, rows: usize, globals: usize) -> f64 {
+pub(super) fn pairs(op: &Attention, rows: usize, globals: usize) -> f64 {
+    let n = rows as f64;
+    let pairs = related(&op.pattern, rows, globals);
+    // Each position sees itself, and of two that are related the later one sees the earlier.
+    if op.causal { (pairs + n) / 2.0 } else { pairs }
+}
+
+/// The same without a causal mask.
+fn related(pattern: &Pattern, rows: usize, globals: usize) -> f64 {
     let n = rows as f64;
     let Pattern::Hsa { window, dilations } = pattern else { return n * n };
     let ordinary = rows - globals;
@@ -47,12 +55,14 @@ mod tests {
             (rows, globals) in (1_usize..60).prop_flat_map(|rows| (Just(rows), 0..=rows)),
             window in 0_usize..70,
             dilations in proptest::collection::vec((1_usize..70, 0_usize..20), 0..4),
+            (dense, causal) in proptest::bool::ANY.prop_flat_map(|dense| (Just(dense), proptest::bool::ANY)),
         ) {
             let list: Vec<u32> = (0..globals as u32).collect();
-            let oracle = Oracle { dense: false, window, dilations: dilations.clone() };
+            let oracle = Oracle { dense, window, dilations: dilations.clone(), causal };
             let all = (0..rows).flat_map(|i| (0..rows).map(move |j| (i, j)));
             let seen = all.filter(|&(i, j)| sees(&oracle, &list, i, j)).count();
-            prop_assert_eq!(pairs(&Pattern::Hsa { window, dilations }, rows, globals), seen as f64);
+            let pattern = if dense { Pattern::Dense } else { Pattern::Hsa { window, dilations } };
+            prop_assert_eq!(pairs(&Attention { pattern, causal, ..Default::default() }, rows, globals), seen as f64);
         }
     }
 }

@@ -28,7 +28,8 @@ crate::params! {
         earlier: u32,
         splits: u32,
         split_keys: u32,
-        pad: [u32; 2],
+        key_heads: u32,
+        causal: u32,
         dilations: [[u32; 2]; MAX_DILATIONS],
     }
 }
@@ -68,7 +69,7 @@ fn splits(rows: usize, globals: usize) -> (usize, usize) {
 
 pub(super) fn choices(op: &Attention, shapes: &Shapes) -> Result<Vec<Choice>> {
     let sizes = Sizes::of(shapes);
-    let Sizes { batch, rows, heads, head_dim } = sizes;
+    let Sizes { batch, rows, heads, key_heads, head_dim } = sizes;
     shapes.all_indexed()?;
     // Positions up to a window and a tile past the end, and twice that in dilated steps, are computed with.
     shapes.index32("N", 4 * (rows + TILE))?;
@@ -89,7 +90,8 @@ pub(super) fn choices(op: &Attention, shapes: &Shapes) -> Result<Vec<Choice>> {
         earlier: 0,
         splits: 0,
         split_keys: 0,
-        pad: [0; 2],
+        key_heads: key_heads as u32,
+        causal: op.causal.into(),
         dilations: [[1, 0]; MAX_DILATIONS],
     };
     if let Pattern::Hsa { window, dilations } = &op.pattern {
@@ -119,7 +121,7 @@ fn hsa(
     dilations: &[(usize, usize)],
     mut params: Params,
 ) -> Result<Choice> {
-    let Sizes { batch, rows, heads, head_dim } = *sizes;
+    let Sizes { batch, rows, heads, head_dim, .. } = *sizes;
     let planes = batch * heads;
     let globals = if shapes.has(GLOBALS) { shapes.input(GLOBALS).len() } else { 0 };
     let (split_count, split_keys) = if globals > 0 { splits(rows, globals) } else { (0, 0) };

@@ -28,10 +28,16 @@ const DILATIONS: &[&str] = &[
     "31:3,32:3,33:3",
 ];
 
+/// Heads of q, and of k and v.
+const HEADS: &[(usize, usize)] = &[(1, 1), (2, 2), (3, 3), (4, 4), (2, 1), (3, 1), (4, 2), (6, 3), (8, 1)];
+
 fn inputs(g: &mut Gen, shape: &[usize], power: f32) -> Arguments {
-    ["q", "k", "v"].into_iter().fold(Arguments::new(), |arguments, name| {
-        arguments.with(name, g.normal(shape, if name == "q" { power } else { 1.0 }))
-    })
+    grouped(g, shape, shape, power)
+}
+
+fn grouped(g: &mut Gen, q: &[usize], kv: &[usize], power: f32) -> Arguments {
+    let (q, k, v) = (g.normal(q, power), g.normal(kv, 1.0), g.normal(kv, 1.0));
+    Arguments::new().with("q", q).with("k", k).with("v", v)
 }
 
 /// A sorted list without repeats.
@@ -56,17 +62,22 @@ fn case(g: &mut Gen, index: usize) -> Case {
     let wide = index % 5 == 4;
     let head_dim = g.pick(if wide { WIDE } else { NARROW });
     let n = if wide { g.pick(&ROWS[..11]) } else { g.pick(ROWS) };
-    let (batch, heads) = (g.pick(&[1, 1, 2, 3]), g.pick(&[1, 2, 3, 4]));
+    let (batch, (heads, key_heads)) = (g.pick(&[1, 1, 2, 3]), g.pick(HEADS));
     // One in eight overflows a softmax that does not subtract its maximum.
     let power = if g.below(8) == 0 { g.pick(&[30.0, 60.0, 100.0]) } else { 1.0 };
     let layout = if batch > 1 { g.pick(&[0, 0, 2]) } else { g.below(3) };
-    let shape = match layout {
+    let shape = |heads: usize| match layout {
         0 => vec![batch, n, heads, head_dim],
         1 => vec![n, heads, head_dim],
         _ => vec![batch, n, heads * head_dim],
     };
-    let mut arguments = inputs(g, &shape, power);
-    let mut label = format!("{index}: {shape:?} heads={heads}");
+    let mut arguments = grouped(g, &shape(heads), &shape(key_heads), power);
+    let mut label = format!("{index}: {:?} heads={heads}/{key_heads}", shape(heads));
+    // Where every row sees itself alone, out is v and lse one score: still worth a check.
+    if g.below(5) < 2 {
+        arguments = arguments.set("causal", true);
+        label += " causal";
+    }
     if layout == 2 {
         arguments = arguments.set("heads", heads);
     }
@@ -116,18 +127,29 @@ fn equal_scores(g: &mut Gen, score: f32, pattern: Option<&str>) -> Case {
 }
 
 pub(super) fn cases(g: &mut Gen) -> Vec<Case> {
-    let mut cases: Vec<Case> = (0..640).map(|index| case(g, index)).collect();
+    let mut cases: Vec<Case> = (0..800).map(|index| case(g, index)).collect();
     for score in [4096.0, 1e6, 1e15, 1e30] {
         for pattern in [None, Some(""), Some("8:2"), Some("8:2,16:9")] {
             cases.push(equal_scores(g, score, pattern));
         }
     }
-    // Long enough for several ranges of the global rows.
+    // Long enough for several ranges of the global rows, and for tiles that lie wholly in the future.
     for (n, list, pattern) in [(700, vec![3, 300, 699], "9:7"), (520, (0..33).collect(), "16:32,64:32")] {
-        let arguments = inputs(g, &[n, 1, 8], 1.0).with("globals", Tensor::u32([list.len()], list).expect("a list"));
-        let arguments = arguments.set("pattern", "hsa").set("window", 12).set("dilations", pattern);
-        cases.push(Case::new(format!("n={n} dilations={pattern}"), arguments));
+        for causal in [false, true] {
+            let globals = Tensor::u32([list.len()], list.clone()).expect("a list");
+            let arguments = grouped(g, &[n, 2, 8], &[n, 1, 8], 1.0).with("globals", globals).set("causal", causal);
+            let arguments = arguments.set("pattern", "hsa").set("window", 12).set("dilations", pattern);
+            cases.push(Case::new(format!("n={n} dilations={pattern} causal={causal}"), arguments));
+        }
     }
+    // Rows that see nothing but themselves.
+    for pattern in ["", "300:1"] {
+        let arguments = inputs(g, &[260, 2, 8], 1.0).set("causal", true);
+        let arguments = arguments.set("pattern", "hsa").set("window", 0).set("dilations", pattern);
+        cases.push(Case::new(format!("n=260 each row alone, dilations={pattern}"), arguments));
+    }
+    let arguments = inputs(g, &[300, 2, 40], 1.0).set("causal", true);
+    cases.push(Case::new("n=300 dense causal".to_owned(), arguments));
     // The same with ranges of keys that are past a sequence's length, and large scores.
     for power in [1.0, 60.0] {
         let lengths = Tensor::u32([3], vec![600, 100, 300]).expect("one length a sequence");
@@ -145,11 +167,16 @@ pub(super) fn bench(g: &mut Gen) -> Vec<Case> {
         let arguments = inputs(g, &[n, heads, head_dim], 1.0);
         cases.push(Case::new(format!("dense n={n} heads={heads} dim={head_dim}"), arguments));
     }
-    for n in [4096, 8192, 16_384, 32_768, 65_536] {
+    let arguments = inputs(g, &[1024, 8, 64], 1.0).set("causal", true);
+    cases.push(Case::new("dense n=1024 heads=8 dim=64 causal".to_owned(), arguments));
+    let arguments = grouped(g, &[1024, 8, 64], &[1024, 2, 64], 1.0);
+    cases.push(Case::new("dense n=1024 heads=8/2 dim=64".to_owned(), arguments));
+    for (n, causal) in [4096, 8192, 16_384, 32_768, 65_536].map(|n| (n, false)).into_iter().chain([(16_384, true)]) {
         let anchors = Tensor::u32([32], (0..32).collect()).expect("a list");
         let arguments = inputs(g, &[n, 4, 32], 1.0).with("globals", anchors);
         let arguments = arguments.set("pattern", "hsa").set("window", 128).set("dilations", "16:32,64:32");
-        cases.push(Case::new(format!("hsa n={n} heads=4 dim=32"), arguments));
+        let (arguments, word) = if causal { (arguments.set("causal", true), " causal") } else { (arguments, "") };
+        cases.push(Case::new(format!("hsa n={n} heads=4 dim=32{word}"), arguments));
     }
     cases
 }

@@ -27,6 +27,7 @@ const PATTERNS: [(usize, &str); 9] = [
 struct Call {
     /// `[B, N, H, Dh]`.
     q: Tensor,
+    /// `[B, N, Hkv, Dh]`.
     k: Tensor,
     v: Tensor,
     lengths: Option<Vec<u32>>,
@@ -34,17 +35,19 @@ struct Call {
     /// None is dense.
     pattern: Option<(usize, String)>,
     scale: f32,
+    causal: bool,
 }
 
 impl Call {
     fn of(g: &mut Gen, [b, n, h, d]: [usize; 4], kind: Values) -> Self {
         let [q, k, v] = [kind, kind, Values::Normal(1.0)].map(|kind| g.values([b, n, h, d], kind));
-        Self { q, k, v, lengths: None, globals: Vec::new(), pattern: None, scale: (d as f32).sqrt().recip() }
+        let scale = (d as f32).sqrt().recip();
+        Self { q, k, v, lengths: None, globals: Vec::new(), pattern: None, scale, causal: false }
     }
 
     /// A call of random sizes at the edges of tiles.
     fn new(g: &mut Gen, kind: Values) -> Self {
-        let [b, n, h, d] = [g.pick(&[1, 2]), g.pick(&ROWS), g.pick(&[2, 3]), g.pick(&HEAD_DIMS)];
+        let [b, n, h, d] = [g.pick(&[1, 2]), g.pick(&ROWS), g.pick(&[2, 3, 4]), g.pick(&HEAD_DIMS)];
         Self::of(g, [b, n, h, d], kind)
     }
 
@@ -64,9 +67,17 @@ impl Call {
         self
     }
 
-    /// Dense, or sparse three times in four.
+    /// Dense, or sparse three times in four; causal in two of five.
     fn mixed(self, g: &mut Gen) -> Self {
-        if g.below(4) == 0 { self } else { self.sparse(g) }
+        let causal = g.below(5) < 2;
+        let call = if g.below(4) == 0 { self } else { self.sparse(g) };
+        Self { causal, ..call }
+    }
+
+    /// With the first so many of its key heads alone.
+    fn grouped(&self, key_heads: usize) -> Self {
+        let heads: Vec<usize> = (0..key_heads).collect();
+        Self { k: gather(&self.k, 2, &heads), v: gather(&self.v, 2, &heads), ..self.clone() }
     }
 
     /// The first sequence whole, the others shorter.
@@ -86,7 +97,8 @@ impl Call {
             .with("q", self.q.clone())
             .with("k", self.k.clone())
             .with("v", self.v.clone())
-            .set("scale", format!("{:e}", self.scale));
+            .set("scale", format!("{:e}", self.scale))
+            .set("causal", self.causal);
         if !self.globals.is_empty() {
             arguments = arguments.with("globals", list(&self.globals));
         }
@@ -123,7 +135,7 @@ impl Call {
                 (false, *window, dilations.split(',').filter(|pair| !pair.is_empty()).map(pair).collect())
             }
         };
-        sees(&Pattern { dense, window, dilations }, &self.globals, i, j)
+        sees(&Pattern { dense, window, dilations, causal: self.causal }, &self.globals, i, j)
     }
 
     /// With scores that are whole numbers around `common`, exactly so in f32: q and k hold whole numbers, and the first
@@ -154,6 +166,9 @@ impl std::fmt::Display for Call {
                 write!(f, " window={window} dilations={dilations} globals={:?}", self.globals)?;
             }
         }
+        if self.causal {
+            write!(f, " causal")?;
+        }
         match &self.lengths {
             None => Ok(()),
             Some(lengths) => write!(f, " lengths={lengths:?}"),
@@ -169,6 +184,8 @@ pub(super) fn values(g: &mut Gen) -> Vec<Case> {
         let common = [64.0, 4096.0, -4096.0, 1e6, -1e6, 4e6, -4e6, 0.0][i % 8];
         let call = Call::whole(g, common).mixed(g);
         let call = if i % 3 == 0 { call.ragged(g) } else { call };
+        // Heads of one width, one score and one v would all be the same.
+        let call = if i % 5 == 0 && call.sizes()[3] > 1 { call.grouped(1) } else { call };
         push(format!("whole scores around {common:e}"), call);
     }
     // Equal scores of any size.
@@ -283,6 +300,34 @@ pub(super) fn relations(g: &mut Gen) -> Vec<Relation> {
             };
             agree(&run(calls, &call.each(poison))?, &plain, Tensor::clone, true)
         }));
+        // Each key head written out for its group.
+        let groups = if h.is_multiple_of(2) { g.pick(&[1, h / 2]) } else { 1 };
+        let call = base.grouped(groups);
+        laws.push(Relation::new(format!("{groups} key heads repeated: {call}"), move |calls| {
+            let plain = run(calls, &call)?;
+            let heads: Vec<usize> = (0..h).map(|head| head / (h / groups)).collect();
+            let full = Call { k: gather(&call.k, 2, &heads), v: gather(&call.v, 2, &heads), ..call.clone() };
+            agree(&run(calls, &full)?, &plain, Tensor::clone, true)
+        }));
+        // What a causal row sees of a sequence ends with itself.
+        let call = Call { lengths: None, causal: true, ..base.clone() };
+        let first = 1 + g.below(n);
+        laws.push(Relation::new(format!("causal, the first {first} rows alone: {call}"), move |calls| {
+            let plain = run(calls, &call)?;
+            let rows: Vec<usize> = (0..first).collect();
+            let globals = call.globals.iter().copied().filter(|&g| (g as usize) < first).collect();
+            let prefix = Call { globals, ..call.each(|x| gather(x, 1, &rows)) };
+            let alone = run(calls, &prefix)?;
+            let mut claims = agree(&alone, &plain, |x| gather(x, 1, &rows), false)?;
+            // Its last row has nothing to hide.
+            let last = [first - 1];
+            let open = run(calls, &Call { causal: false, ..prefix })?;
+            for name in ["out", "lse"] {
+                let want = wide(&gather(plain.get(name)?, 1, &last));
+                claims.push(open.close_by(name, &gather(open.get(name)?, 1, &last), want)?);
+            }
+            Ok(claims)
+        }));
         // A key changes the queries that see it, and no others: the first query never does here.
         let sizes = [b, g.pick(&[40, 65, 97]), h, d];
         let call = Call::of(g, sizes, Values::Normal(1.0)).sparse(g).ragged(g);
@@ -322,8 +367,8 @@ pub(super) fn relations(g: &mut Gen) -> Vec<Relation> {
             let (a, b) = (of(&first)?.wide("out")?, of(&other)?.wide("out")?);
             Ok(vec![of(&sum)?.close("out", plus(&a, &b))?])
         }));
-        // Who sees whom does not tell left from right.
-        let call = Call { lengths: None, ..base.clone() };
+        // Who sees whom does not tell left from right, unless it is causal.
+        let call = Call { lengths: None, causal: false, ..base.clone() };
         laws.push(Relation::new(format!("positions reversed: {call}"), move |calls| {
             let back: Vec<usize> = (0..n).rev().collect();
             let plain = run(calls, &call)?;
@@ -366,7 +411,7 @@ pub(super) fn relations(g: &mut Gen) -> Vec<Relation> {
             let lse = plain.wide("lse")?.iter().map(|lse| lse + f64::from(shift)).collect();
             Ok(vec![moved.close("out", plain.wide("out")?)?, moved.close("lse", lse)?])
         }));
-        let call = Call { pattern: None, lengths: None, globals: Vec::new(), ..base.clone() };
+        let call = Call { pattern: None, lengths: None, globals: Vec::new(), causal: false, ..base.clone() };
         laws.push(Relation::new(format!("every key twice: {call}"), move |calls| {
             let plain = run(calls, &call)?;
             let double = |x: &Tensor| concat(&[x, x], 1);
@@ -374,8 +419,10 @@ pub(super) fn relations(g: &mut Gen) -> Vec<Relation> {
             let lse = wide(&double(plain.get("lse")?)).iter().map(|lse| lse + 2_f64.ln()).collect();
             Ok(vec![twice.close("out", wide(&double(plain.get("out")?)))?, twice.close("lse", lse)?])
         }));
-        let (call, order) =
-            (Call { pattern: None, lengths: None, globals: Vec::new(), ..base.clone() }, g.permutation(n));
+        let (call, order) = (
+            Call { pattern: None, lengths: None, globals: Vec::new(), causal: false, ..base.clone() },
+            g.permutation(n),
+        );
         laws.push(Relation::new(format!("positions permuted: {call}"), move |calls| {
             let plain = run(calls, &call)?;
             let moved = run(calls, &call.each(|x| gather(x, 1, &order)))?;

@@ -78,6 +78,7 @@ fn settings_and_tensors_come_once_and_by_name() {
     set("attention", Some(&three), &["window=-1", "pattern=hsa"], &["`window` is `-1`", "a whole number"]);
     set("attention", Some(&three), &["window=1"], &["pattern=dense", "hsa alone"]);
     set("attention", Some(&three), &["scale=nan"], &["scale of attention is NaN", "a finite number"]);
+    set("attention", Some(&three), &["causal=maybe"], &["`causal` is `maybe`", "true or false"]);
     set("attention", Some(&three), &["pattern=round"], &["`pattern` is `round`", "dense, hsa"]);
     let many: Vec<(String, Tensor)> = (0..3000).map(|i| (format!("layer.{i}"), ramp(&[1], 1.0))).collect();
     let many = files.write(&many.iter().map(|(name, tensor)| (name.as_str(), tensor.clone())).collect::<Vec<_>>());
