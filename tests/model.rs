@@ -97,6 +97,8 @@ fn agrees_with_the_trainer(folder: std::path::PathBuf, fixture: &str, sharpening
         ..StepRow::default()
     };
     executor.write(handles.step, &Tensor::f32([StepRow::LEN], row.words()).unwrap()).unwrap();
+    let time = model.time_rows(sharpening, &[row]).unwrap().swap_remove(0);
+    executor.write(handles.time, &Tensor::f32([time.len()], time).unwrap()).unwrap();
     executor.run().unwrap();
 
     let read = |value| executor.read(value).unwrap().as_f32().unwrap().to_vec();
@@ -287,10 +289,14 @@ fn gpu_and_cpu_compute_the_same_graph() {
             ..StepRow::default()
         };
         session.write(handles.step, &Tensor::f32([StepRow::LEN], row.words()).unwrap()).unwrap();
-        let states: Vec<_> =
-            [handles.z, handles.rope, handles.place, handles.lengths, handles.globals, handles.cost_bias, handles.step]
-                .map(|value| (value, session.read(value).unwrap()))
-                .into();
+        let time = model.time_rows(shape.sharpening, &[row]).unwrap().swap_remove(0);
+        session.write(handles.time, &Tensor::f32([time.len()], time).unwrap()).unwrap();
+        let fixed = [handles.z, handles.rope, handles.place, handles.lengths, handles.globals, handles.cost_bias];
+        let states: Vec<_> = fixed
+            .into_iter()
+            .chain([handles.step, handles.time])
+            .map(|value| (value, session.read(value).unwrap()))
+            .collect();
         let build = || Ok(Denoiser::new(&model, &shape)?.graph);
         let difference = first_difference(build, &states, [&gpu, &Device::Cpu], 1e-7).unwrap();
         assert_eq!(difference, None);
@@ -310,13 +316,13 @@ fn a_difference_names_the_first_op() {
         inspect: false,
     };
     let build = || Ok(Denoiser::new(&model, &shape)?.graph);
-    // The time embedding of an unwritten step (gamma 0) is cos 0 and sin 0; NaN differs from everything.
-    let mut row = vec![0.0; StepRow::LEN];
-    row[0] = f32::NAN;
-    let handles = Denoiser::new(&model, &shape).unwrap().handles;
-    let states = [(handles.step, Tensor::f32([StepRow::LEN], row).unwrap())];
+    // The first norm reads the time; NaN differs from everything.
+    let Denoiser { graph, handles } = Denoiser::new(&model, &shape).unwrap();
+    let first = graph.ops().position(|(name, _)| name == "norm").unwrap();
+    let len = graph.desc(handles.time).len();
+    let states = [(handles.time, Tensor::f32([len], vec![f32::NAN; len]).unwrap())];
     let difference = first_difference(build, &states, [&Device::Cpu, &Device::Cpu], 1e-7).unwrap().unwrap();
-    assert_eq!((difference.index, difference.op), (0, "time_embedding"));
+    assert_eq!((difference.index, difference.op), (first, "norm"));
 }
 
 #[test]

@@ -1,16 +1,17 @@
-// time_embedding: cosines, then sines, of gamma times each frequency.
+// time_embedding: cosines, then sines, of each gamma times each frequency.
 //
-// Tiling: one thread per frequency.
-// Bindings: params, step (gamma first), frequencies [half], features [2 half]. Grid: flat over the frequencies.
+// Tiling: one thread per angle.
+// Bindings: params, gamma [steps], frequencies [half], features [steps, 2 half]. Grid: flat over the angles.
 #import lib/grid.wgsl
 #import lib/trig.wgsl
 
 struct Params {
+    steps: u32,
     half: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> step: array<f32>;
+@group(0) @binding(1) var<storage, read> gamma: array<f32>;
 @group(0) @binding(2) var<storage, read> frequencies: array<f32>;
 @group(0) @binding(3) var<storage, read_write> features: array<f32>;
 
@@ -22,11 +23,14 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    let j = flat_group(group, groups) * THREADS + thread;
-    if j >= params.half {
+    let index = flat_group(group, groups) * THREADS + thread;
+    let row = index / params.half;
+    let j = index % params.half;
+    if row >= params.steps {
         return;
     }
-    let point = cos_sin(step[0] * frequencies[j]);
-    features[j] = point.x;
-    features[params.half + j] = point.y;
+    let point = cos_sin(gamma[row] * frequencies[j]);
+    let out = row * 2u * params.half + j;
+    features[out] = point.x;
+    features[out + params.half] = point.y;
 }

@@ -5,8 +5,9 @@
 //   clean row:  z stays the embedding it was set to;  history = x0
 //   anchor row: z = prediction at a refresh, else z;  history = x0
 //
-// Tiling: one thread per element. Text rows and anchor rows are separate dispatches (params.anchor_rows), because text
-// reads the anchor states of before the refresh. The coefficients serve DPM-Solver++ 1 and 2M, and ancestral steps.
+// Tiling: one thread per element of `count` rows from `first` on. With guidance, anchor rows are a dispatch behind the
+// text's, which reads the anchor states of before the refresh. The coefficients serve DPM-Solver++ 1 and 2M, and
+// ancestral steps.
 // Bindings: params, step, z, x0, history, info [B, R] = flag + 4 segment, absorb, prediction, mean [B, A, De], seeds.
 #import lib/grid.wgsl
 #import lib/step.wgsl
@@ -18,7 +19,8 @@ struct Params {
     rows: u32,
     anchors: u32,
     dim: u32,
-    anchor_rows: u32,
+    first: u32,
+    count: u32,
     // Whether there are a mean and anchors, and seeds: without them omega and c_noise count as 0.
     guided: u32,
     noisy: u32,
@@ -43,14 +45,13 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    let first = select(params.anchors, 0u, params.anchor_rows != 0u);
-    let count = select(params.rows - params.anchors, params.anchors, params.anchor_rows != 0u) * params.dim;
+    let count = params.count * params.dim;
     let index = flat_group(group, groups) * THREADS + thread;
     let sequence = index / max(count, 1u);
     if sequence >= params.batch {
         return;
     }
-    let within = first * params.dim + index % count;
+    let within = params.first * params.dim + index % count;
     let at = sequence * params.rows * params.dim + within;
     let row_info = info[sequence * params.rows + within / params.dim];
     let d = within % params.dim;

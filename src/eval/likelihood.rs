@@ -300,7 +300,7 @@ impl<'a> Batch<'a> {
         lambda: f64,
     ) -> Result<Self> {
         let (config, weights) = (scorer.model.config(), scorer.model.weights());
-        let Built { shape, handles, executor, run } = &mut *built;
+        let Built { shape, handles, executor, run, .. } = &mut *built;
         let lengths: Vec<_> = windows.iter().map(|window| window.len()).collect();
         *run = Run { steps: 0, positions: lengths.iter().map(|length| shape.level.anchors + length).sum() };
         let unknown = |&length: &usize| memory::filled("the windows", length, None);
@@ -370,7 +370,10 @@ impl<'a> Batch<'a> {
         let z = self.noised(level.alpha, level.sigma, level.stream)?;
         let Built { shape, handles, executor, .. } = &mut *self.built;
         handles.write_unconditioned(executor, shape, self.scorer.model.config(), z)?;
-        executor.write(handles.step, &Tensor::f32([StepRow::LEN], level.row.words())?)
+        executor.write(handles.step, &Tensor::f32([StepRow::LEN], level.row.words())?)?;
+        let rows = self.scorer.model.time_rows(shape.sharpening, &[level.row])?;
+        let time = rows.into_iter().next().unwrap_or_default();
+        executor.write(handles.time, &Tensor::f32([time.len()], time)?)
     }
 
     /// See [`Built::with_origin`]: `pass` is the evaluation of this draw that failed.
@@ -381,7 +384,7 @@ impl<'a> Batch<'a> {
             for _ in 0..pass {
                 built.executor.run()?;
             }
-            built.executor.first_not_finite(None)
+            built.executor.first_not_finite(&[])
         })
     }
 

@@ -6,7 +6,7 @@ use super::choose::{Select, choose_all};
 use super::gpu::{GpuMemory, SENTINEL, SENTINELS};
 use super::host::Host;
 use super::reference::Reference;
-use super::run::{ExecutorOptions, OpTime, Submitted};
+use super::run::{ExecutorOptions, OpTime, Ops, Staged, Submitted};
 use super::{Graph, Plan, Source, Value, ValueInfo};
 use crate::gpu::Signal;
 #[cfg(not(target_family = "wasm"))]
@@ -74,6 +74,14 @@ impl Executor {
         &self.graph
     }
 
+    /// Each op of a run of `ops`, and how many dispatches it is; of a host there are none.
+    pub fn dispatches(&self, ops: Ops) -> Vec<(&'static str, usize)> {
+        let Backend::Gpu(memory) = &self.backend else { return Vec::new() };
+        let nodes = self.graph.nodes.iter().zip(&memory.commands);
+        let nodes = nodes.filter(|(node, _)| ops == Ops::All || !node.occasional);
+        nodes.map(|(node, commands)| (node.op.name(), commands.len())).collect()
+    }
+
     /// The plan of its memory.
     pub fn plan(&self) -> &Plan {
         &self.plan
@@ -125,37 +133,36 @@ impl Executor {
     /// # Errors
     /// If the device was lost or refused the work.
     pub fn run(&mut self) -> Result<Submitted> {
-        self.run_with(None)
+        self.run_with(&[], Ops::All)
     }
 
-    /// Like [`Executor::run`], but first copies row `index` of what was staged to its value; `row` is the same row,
-    /// for devices that stage nothing.
+    /// Like [`Executor::run`], but first copies rows of what was staged to their states, and runs `ops` alone.
     ///
     /// # Errors
-    /// If the device was lost or refused the work.
-    pub fn run_with(&mut self, staged: Option<(Value, usize, &[f32])>) -> Result<Submitted> {
+    /// If a row was not staged or has another size, or the device was lost or refused the work.
+    pub fn run_with(&mut self, staged: &[Staged<'_>], ops: Ops) -> Result<Submitted> {
         let Self { graph, backend, times, .. } = self;
-        if let Some((value, _, row)) = staged
-            && graph.desc(value).len() != row.len()
-        {
-            let expected = graph.desc(value).len().to_string();
-            return Err(Error::shape("run", "the staged row", row.len().to_string(), expected));
+        for &Staged { value, row, .. } in staged {
+            let expected = graph.desc(value).len();
+            if expected != row.len() {
+                return Err(Error::shape("run", "the staged row", row.len().to_string(), expected.to_string()));
+            }
         }
         match backend {
             Backend::Gpu(memory) => {
-                return memory.submit(staged.map(|(value, index, _)| (value, index)));
+                return memory.submit(staged, ops);
             }
             Backend::Host(host) => {
-                if let Some((value, _, row)) = staged {
+                for Staged { value, row, .. } in staged {
                     host.write(value.index(), bytemuck::cast_slice(row));
                 }
-                *times = timed(graph, |index| host.run_node(graph, index))?;
+                *times = timed(graph, ops, |index| host.run_node(graph, index))?;
             }
             Backend::Reference(reference) => {
-                if let Some((value, _, row)) = staged {
+                for Staged { value, row, .. } in staged {
                     reference.write(value.index(), &Tensor::f32([row.len()], row.to_vec())?)?;
                 }
-                *times = timed(graph, |index| reference.run_node(graph, index))?;
+                *times = timed(graph, ops, |index| reference.run_node(graph, index))?;
             }
         }
         Ok(Submitted { submits: 0 })
@@ -273,10 +280,7 @@ impl Executor {
     /// # Errors
     /// If the device was lost or refused the work.
     #[cfg(not(target_family = "wasm"))]
-    pub fn first_not_finite(
-        &mut self,
-        staged: Option<(Value, usize, &[f32])>,
-    ) -> Result<Option<(usize, &'static str)>> {
+    pub fn first_not_finite(&mut self, staged: &[Staged<'_>]) -> Result<Option<(usize, &'static str)>> {
         block_on(self.first_not_finite_async(staged))
     }
 
@@ -284,11 +288,8 @@ impl Executor {
     ///
     /// # Errors
     /// If the device was lost or refused the work.
-    pub async fn first_not_finite_async(
-        &mut self,
-        staged: Option<(Value, usize, &[f32])>,
-    ) -> Result<Option<(usize, &'static str)>> {
-        if let Some((value, _, row)) = staged {
+    pub async fn first_not_finite_async(&mut self, staged: &[Staged<'_>]) -> Result<Option<(usize, &'static str)>> {
+        for Staged { value, row, .. } in staged.iter().copied() {
             self.write(value, &Tensor::f32(self.graph.desc(value).shape.clone(), row.to_vec())?)?;
         }
         let read: HashSet<_> = self.graph.nodes.iter().flat_map(|node| node.inputs.iter().copied().flatten()).collect();
@@ -383,8 +384,12 @@ fn all_finite(words: &[u32]) -> bool {
     words.iter().all(|&word| f32::from_bits(word).is_finite())
 }
 
-/// Runs every op by `run` and takes the time of each, where there is a clock.
-fn timed(graph: &Graph, mut run: impl FnMut(usize) -> Result<()>) -> Result<Vec<OpTime>> {
+/// Runs ops by `run` and takes the time of each, where there is a clock.
+fn timed(graph: &Graph, ops: Ops, mut run: impl FnMut(usize) -> Result<()>) -> Result<Vec<OpTime>> {
+    let mut run = |index: usize| match ops == Ops::Usual && graph.nodes[index].occasional {
+        true => Ok(()),
+        false => run(index),
+    };
     if cfg!(target_family = "wasm") {
         return (0..graph.nodes.len()).try_for_each(run).map(|()| Vec::new());
     }

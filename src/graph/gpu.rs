@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use super::recorded::{Bindings, record};
-use super::run::{ExecutorOptions, Submitted};
+use super::run::{ExecutorOptions, Ops, Staged, Submitted};
 use super::{Constant, Graph, Plan, Source, Value};
 use crate::gpu::{Binding, Command, Gpu, Profiler};
 use crate::op::Choice;
@@ -20,6 +20,8 @@ pub(super) struct GpuMemory {
     /// The buffer of each value.
     pub buffers: Vec<wgpu::Buffer>,
     pub commands: Vec<Vec<Command>>,
+    /// Of each op, whether runs of [`Ops::Usual`] leave it out.
+    pub occasional: Vec<bool>,
     /// The ops of each submit of a run.
     pub submits: Vec<Range<usize>>,
     /// The last submission.
@@ -130,42 +132,59 @@ impl GpuMemory {
         }
         let flops: Vec<_> = graph.costs().into_iter().map(|(_, cost)| cost.flops).collect();
         let submits = submits(&flops, options.flops_per_submit);
-        Ok(Self { gpu, buffers, commands, submits, last: None, profiler, staged: Vec::new(), guarded })
+        let occasional = graph.nodes.iter().map(|node| node.occasional).collect();
+        Ok(Self { gpu, buffers, commands, occasional, submits, last: None, profiler, staged: Vec::new(), guarded })
     }
 
     /// One op alone.
     pub(super) fn submit_one(&self, index: usize) -> Result<()> {
-        self.gpu.submit("an op", |encoder| self.encode(encoder, index..index + 1, None)).map(|_| ())
+        self.gpu.submit("an op", |encoder| self.encode(encoder, index..index + 1, Ops::All, None)).map(|_| ())
     }
 
-    /// The passes of `ops`: one for all of them, or one each where they are timed.
-    fn encode(&self, encoder: &mut wgpu::CommandEncoder, ops: Range<usize>, profiler: Option<&Profiler>) {
-        let each = if profiler.is_some() { 1 } else { ops.len().max(1) };
-        for first in ops.clone().step_by(each) {
+    /// The passes of `range`: one for all of them, or one each where they are timed.
+    fn encode(
+        &self,
+        encoder: &mut wgpu::CommandEncoder,
+        range: Range<usize>,
+        ops: Ops,
+        profiler: Option<&Profiler>,
+    ) {
+        let each = if profiler.is_some() { 1 } else { range.len().max(1) };
+        for first in range.clone().step_by(each) {
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
                 label: None,
                 timestamp_writes: profiler.map(|profiler| profiler.writes(first)),
             });
-            for command in self.commands[first..(first + each).min(ops.end)].iter().flatten() {
-                command.encode(&mut pass);
+            for index in first..(first + each).min(range.end) {
+                if ops == Ops::Usual && self.occasional[index] {
+                    continue;
+                }
+                for command in &self.commands[index] {
+                    command.encode(&mut pass);
+                }
             }
         }
     }
 
-    pub(super) fn submit(&mut self, staged: Option<(Value, usize)>) -> Result<Submitted> {
-        let row = staged.map(|(value, index)| {
+    pub(super) fn submit(&mut self, staged: &[Staged<'_>], ops: Ops) -> Result<Submitted> {
+        let copies = staged.iter().map(|&Staged { value, index, .. }| {
             let row = self.staged.iter().find(|(staged, ..)| *staged == value);
             let (_, rows, bytes) = row.ok_or_else(|| Error::argument("a staged row", "not staged", "stage() first"))?;
-            Ok::<_, Error>((rows, index as u64 * bytes, &self.buffers[value.index()], *bytes))
+            let offset = index as u64 * bytes;
+            if offset + bytes > rows.size() {
+                let staged = format!("below {}, as many as were staged", rows.size() / bytes);
+                return Err(Error::argument("the index of a staged row", index, staged));
+            }
+            Ok((rows, offset, &self.buffers[value.index()], *bytes))
         });
-        let mut row = row.transpose()?;
+        let mut copies = copies.collect::<Result<Vec<_>>>()?;
         let mut last = None;
-        for (index, ops) in self.submits.iter().enumerate() {
+        for (index, range) in self.submits.iter().enumerate() {
             let submitted = self.gpu.submit("a run", |encoder| {
-                if let Some((rows, offset, target, bytes)) = row.take() {
+                for (rows, offset, target, bytes) in copies.drain(..) {
                     encoder.copy_buffer_to_buffer(rows, offset, target, 0, bytes);
                 }
-                self.encode(encoder, ops.clone(), self.profiler.as_ref());
+                self.encode(encoder, range.clone(), ops, self.profiler.as_ref());
                 if let Some(profiler) = self.profiler.as_ref().filter(|_| index + 1 == self.submits.len()) {
                     profiler.resolve(encoder);
                 }

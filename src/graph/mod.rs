@@ -17,7 +17,7 @@ pub use choose::runnable;
 pub use executor::Executor;
 pub use plan::{Lifetime, Plan};
 pub use recorded::RecordedOp;
-pub use run::{ExecutorOptions, OpTime, Submitted};
+pub use run::{ExecutorOptions, OpTime, Ops, Staged, Submitted};
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -113,6 +113,8 @@ pub(crate) struct Node {
     pub inputs: Vec<Option<Value>>,
     pub outputs: Vec<Value>,
     pub shapes: Shapes,
+    /// Left out of runs of [`Ops::Usual`].
+    pub occasional: bool,
 }
 
 impl Node {
@@ -211,7 +213,7 @@ impl Graph {
                 }
             }
         }
-        self.nodes.push(Node { op, inputs: inputs.to_vec(), outputs: values.clone(), shapes });
+        self.nodes.push(Node { op, inputs: inputs.to_vec(), outputs: values.clone(), shapes, occasional: false });
         Ok(values)
     }
 
@@ -254,6 +256,13 @@ impl Graph {
     /// Makes `value` readable after a run.
     pub fn keep(&mut self, value: Value) {
         self.values[value.index()].kept = true;
+    }
+
+    /// Leaves the op that gives `value` out of runs of [`Ops::Usual`], which read `value` as whatever its memory holds then.
+    pub fn occasionally(&mut self, value: Value) {
+        if let Source::Op(node) = self.values[value.index()].source {
+            self.nodes[node].occasional = true;
+        }
     }
 
     /// Makes every value readable: to look at a graph op by op, at the cost of memory.

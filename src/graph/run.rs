@@ -1,5 +1,7 @@
 //! How a graph is run, and what came of it.
 
+use super::Value;
+
 /// How a graph is run.
 #[derive(Clone, Copy, Debug)]
 pub struct ExecutorOptions {
@@ -18,6 +20,27 @@ impl Default for ExecutorOptions {
     fn default() -> Self {
         Self { sentinels: false, profile: false, flops_per_submit: 1e12, choice: None }
     }
+}
+
+/// A row of what was staged for a state, which a run begins with.
+#[derive(Clone, Copy, Debug)]
+pub struct Staged<'a> {
+    /// The state.
+    pub value: Value,
+    /// Which of the rows that [`Executor::stage`](super::Executor::stage) was given.
+    pub index: usize,
+    /// The same row, for devices that stage nothing.
+    pub row: &'a [f32],
+}
+
+/// Which ops a run makes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ops {
+    /// All of them.
+    #[default]
+    All,
+    /// All but those of [`Graph::occasionally`](super::Graph::occasionally).
+    Usual,
 }
 
 /// Time of one op in one run.

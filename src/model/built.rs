@@ -2,6 +2,7 @@
 
 use super::denoiser::Handles;
 use super::network::DenoiserShape;
+use super::time::Ahead;
 #[cfg(all(feature = "eval", not(target_family = "wasm")))]
 use crate::gpu::block_on;
 use crate::graph::{Executor, Value};
@@ -13,6 +14,7 @@ pub(crate) struct Built {
     pub handles: Handles,
     pub executor: Executor,
     pub run: Run,
+    pub ahead: Ahead,
 }
 
 /// What an error of a run tells of it.

@@ -8,6 +8,7 @@ use super::sampler::Sampler;
 use super::schedule::{evaluation, step_rows};
 use super::sharpening::Sharpening;
 use super::state::Sequence;
+use super::time::{Ahead, Parts};
 use super::weights::Weights;
 use crate::graph::{Executor, Value};
 use crate::ops::StepRow;
@@ -64,6 +65,7 @@ pub async fn denoise_async(
     sampler: &Sampler,
     device: &Device,
 ) -> Result<Denoised> {
+    let parts = Parts { device, config, weights };
     let [batch, positions] = sizes(config, input)?;
     sampler.check(config)?;
     let Some(gamma) = &input.gamma else {
@@ -78,8 +80,8 @@ pub async fn denoise_async(
         let mut run =
             Denoising::new(config, weights, (rows.len(), sampler.guidance != 0.0), [batch, positions], device).await?;
         run.start((config, weights), input.z.words(), &[], sampler.seed)?;
-        for row in &rows {
-            run.step(row)?;
+        for index in 0..rows.len() {
+            run.0.evaluate(parts, &rows, index).await?;
         }
         return run.result(true).await;
     };
@@ -91,7 +93,8 @@ pub async fn denoise_async(
         let own = b * size..(b + 1) * size;
         let last = input.last.as_ref().map_or(&[][..], |last| &last.words()[own.clone()]);
         run.start((config, weights), &input.z.words()[own], last, sampler.seed)?;
-        run.step(&StepRow { evaluation: 1.0, ..evaluation(f64::from(gamma)) })?;
+        run.0.ahead = Ahead::default();
+        run.0.evaluate(parts, &[StepRow { evaluation: 1.0, ..evaluation(f64::from(gamma)) }], 0).await?;
         all.add(&run.result(false).await?);
     }
     Ok(all.finish())
@@ -171,7 +174,8 @@ impl Denoising {
         let shape = DenoiserShape { batch, positions, level, guidance, sharpening, inspect: false };
         let Denoiser { graph, handles } = Denoiser::with(config, weights, &shape)?;
         let executor = Executor::new_async(device, graph, Default::default()).await?;
-        Ok(Self(Built { shape, handles, executor, run: Run { steps, positions: batch * (anchors + positions) } }))
+        let run = Run { steps, positions: batch * (anchors + positions) };
+        Ok(Self(Built { shape, handles, executor, run, ahead: Ahead::default() }))
     }
 
     /// Writes the states of text positions, `z` and the last prediction (empty: none), as words.
@@ -201,11 +205,6 @@ impl Denoising {
             rows[skip..].copy_from_slice(text);
         }
         self.0.executor.write(value, &Tensor::from_words(desc, words))
-    }
-
-    fn step(&mut self, row: &StepRow) -> Result<()> {
-        self.0.executor.write(self.0.handles.step, &Tensor::f32([StepRow::LEN], row.words())?)?;
-        self.0.executor.run().map(|_| ())
     }
 
     /// What the last evaluation gave.

@@ -2,6 +2,7 @@
 
 use super::config::Config;
 use super::network::{DenoiserShape, Head, States};
+use super::time::row_len;
 use super::weights::Weights;
 use crate::graph::{Graph, Value};
 use crate::ops::{BayesQuery, FiniteCheck, SegmentMean, SolverStep, StepRow, VocabExpectation};
@@ -36,6 +37,8 @@ pub struct Handles {
     pub seeds: Value,
     /// `[16]`: see [`StepRow`].
     pub step: Value,
+    /// `[M]`: what the network reads of the step's gamma, see [`Model::time_rows`](super::Model::time_rows).
+    pub time: Value,
     /// u32 `[B, R]`: the most probable token.
     pub token: Value,
     /// u32 `[2]`: whether every row was finite so far, see [`FiniteCheck`].
@@ -78,9 +81,10 @@ impl Denoiser {
         let cost_bias = g.state(Desc::f32([config.expert_widths.len()]));
         let seeds = g.state(Desc::u32([batch, 2]));
         let step = g.state(StepRow::desc());
+        let time = g.state(Desc::f32([row_len(config, weights, shape.sharpening)?]));
         let report = g.state(Desc::u32([2]));
 
-        let states = States { z, x0, difficulty, flag, place, rope, globals, lengths, cost_bias, step };
+        let states = States { z, x0, difficulty, flag, place, rope, globals, lengths, cost_bias, time };
         let head = weights.network.build(g, config, shape, &states)?;
         let Head { hidden, input, unembed, anchor_prediction, routing } = head;
 
@@ -92,6 +96,9 @@ impl Denoiser {
         let inputs = [Some(input), Some(unembed), Some(embedding), query];
         let outputs = g.push_into(VocabExpectation, &inputs, &[Some(x0), None, Some(difficulty), None])?;
         let (lse, token) = (outputs[1], outputs[3]);
+        if let Some(prediction) = anchor_prediction.filter(|_| !shape.inspect) {
+            g.occasionally(prediction);
+        }
         // Without anchors it is never read.
         let anchor_prediction = anchor_prediction.unwrap_or_else(|| state(g));
         let anchors = shape.level.anchors;
@@ -125,6 +132,7 @@ impl Denoiser {
             cost_bias,
             seeds,
             step,
+            time,
             token,
             report,
             hidden,

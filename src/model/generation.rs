@@ -9,6 +9,7 @@ use super::state::Sequence;
 use crate::gpu::block_on;
 use crate::gpu::{Signal, give_way};
 use crate::graph::OpTime;
+use crate::ops::StepRow;
 use crate::{Error, Result, Tensor, memory};
 
 /// Steps that a device holds at most: it has the next one at hand when it is done with one, and a wish to stop is heard soon.
@@ -167,7 +168,7 @@ pub struct Generation<'a> {
     pub(super) model: &'a Model,
     pub(super) built: &'a mut Built,
     /// What differs from step to step.
-    pub(super) rows: Vec<Vec<f32>>,
+    pub(super) rows: Vec<StepRow>,
     pub(super) sequences: Vec<Sequence>,
     /// Steps so far.
     pub(super) step: usize,
@@ -190,13 +191,15 @@ impl Generation<'_> {
     /// # Errors
     /// If the device was lost or refused the work, or (on the CPU) a prediction was not finite.
     pub async fn step_async(&mut self) -> Result<bool> {
-        let Some(row) = self.rows.get(self.step) else { return Ok(false) };
+        if self.step >= self.rows.len() {
+            return Ok(false);
+        }
         while self.in_flight.len() >= IN_FLIGHT
             && let Some(oldest) = self.in_flight.pop_front()
         {
             self.built.executor.reached(oldest).await?;
         }
-        self.built.executor.run_with(Some((self.built.handles.step, self.step, row)))?;
+        self.built.evaluate(self.model.parts(), &self.rows, self.step).await?;
         self.step += 1;
         match self.built.executor.submitted() {
             Some(end) => self.in_flight.push_back(end),
@@ -269,11 +272,11 @@ impl Generation<'_> {
         let Self { model, built, rows, sequences, .. } = self;
         let Built { shape, handles, executor, .. } = &mut **built;
         handles.write_start(executor, shape, (model.config(), model.weights()), sequences)?;
-        let mut staged = rows.iter().enumerate().map(|(index, row)| (handles.step, index, row.as_slice()));
-        for staged in staged.by_ref().take(step.saturating_sub(1)) {
-            executor.run_with(Some(staged))?;
+        let last = step.saturating_sub(1);
+        for index in 0..last {
+            built.evaluate(model.parts(), rows, index).await?;
         }
-        executor.first_not_finite_async(staged.next()).await
+        built.first_not_finite(model.parts(), rows, last).await
     }
 }
 

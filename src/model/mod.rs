@@ -16,6 +16,7 @@ mod session;
 mod sharpening;
 mod state;
 mod text;
+mod time;
 #[cfg(feature = "tokenizer")]
 mod tokenizer;
 #[cfg(not(feature = "tokenizer"))]
@@ -48,6 +49,9 @@ pub use weights::Weights;
 
 use std::sync::Arc;
 
+use time::Parts;
+
+use crate::ops::StepRow;
 use crate::{Device, Result};
 
 /// A model on a device. Clones share it, and so do its sessions: it goes when the last of them does.
@@ -89,6 +93,27 @@ impl Model {
     /// Where it runs.
     pub fn device(&self) -> &Device {
         &self.0.device
+    }
+
+    /// What the network makes of the time of these steps, row by row: what [`Handles::time`] is to hold at each.
+    ///
+    /// # Errors
+    /// If the sharpening needs what the model lacks, the memory is refused or the device failed.
+    #[cfg(not(target_family = "wasm"))]
+    pub fn time_rows(&self, sharpening: Sharpening, steps: &[StepRow]) -> Result<Vec<Vec<f32>>> {
+        crate::gpu::block_on(self.time_rows_async(sharpening, steps))
+    }
+
+    /// [`Model::time_rows`] without blocking.
+    ///
+    /// # Errors
+    /// If the sharpening needs what the model lacks, the memory is refused or the device failed.
+    pub async fn time_rows_async(&self, sharpening: Sharpening, steps: &[StepRow]) -> Result<Vec<Vec<f32>>> {
+        time::time_rows(self.parts(), sharpening, steps).await
+    }
+
+    pub(crate) fn parts(&self) -> Parts<'_> {
+        Parts { device: self.device(), config: self.config(), weights: self.weights() }
     }
 }
 

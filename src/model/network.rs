@@ -44,7 +44,18 @@ pub struct States {
     pub globals: Value,
     pub lengths: Value,
     pub cost_bias: Value,
-    pub step: Value,
+    /// `[M]`: the row of [`TimeRows`] of this evaluation.
+    pub time: Value,
+}
+
+/// What a network reads of the time of S evaluations.
+#[derive(Clone, Copy)]
+pub struct TimeRows {
+    /// `[S, M]`: what every op reads at its offset; the head's shift and scale come last.
+    pub modulation: Value,
+    /// `[S, K]`: where a network sharpens, what stands behind those at evaluations that do; at others their last K values
+    /// stand there once more.
+    pub sharpened: Option<Value>,
 }
 
 /// What a network gives the head.
@@ -63,6 +74,12 @@ pub struct Head {
 
 /// The weights of a network, and how its ops follow from them.
 pub trait Network: Debug + Send + Sync {
+    /// Appends the ops from `gamma` `[S]` to what the network reads of it: a graph of its own, run ahead of the evaluations.
+    ///
+    /// # Errors
+    /// If the sharpening needs what the network lacks, or the memory is refused.
+    fn time(&self, g: &mut Graph, config: &Config, sharpening: Sharpening, gamma: Value) -> Result<TimeRows>;
+
     /// Appends the ops between the states and the head.
     ///
     /// # Errors
@@ -140,13 +157,13 @@ pub fn activated(g: &mut Graph, x: Value, (weight, bias): &Affine, activation: A
     g.push1(Linear { activation, gate_offset: 0 }, &[Some(x), Some(weight), Some(bias), None, None])
 }
 
-/// `[1, T]`: the time of the step as all modulations read it, of cosines and sines through two layers.
+/// `[S, T]`: the time of each evaluation as all modulations read it, of cosines and sines through two layers.
 ///
 /// # Errors
 /// If the shapes do not suit each other.
-pub fn time(g: &mut Graph, step: Value, frequencies: &Constant, layers: [&Affine; 2]) -> Result<Value> {
+pub fn time(g: &mut Graph, gamma: Value, frequencies: &Constant, layers: [&Affine; 2]) -> Result<Value> {
     let dim = 2 * frequencies.tensor().desc().len();
     let frequencies = g.constant(frequencies);
-    let x = g.push1(TimeEmbedding { dim }, &[Some(step), Some(frequencies)])?;
+    let x = g.push1(TimeEmbedding { dim }, &[Some(gamma), Some(frequencies)])?;
     layers.into_iter().try_fold(x, |x, layer| activated(g, x, layer, Activation::Silu))
 }

@@ -11,10 +11,10 @@ use super::network::DenoiserShape;
 use super::sampler::{Prompt, Sampler};
 use super::schedule::step_rows;
 use super::state::Sequence;
+use super::time::Ahead;
 #[cfg(not(target_family = "wasm"))]
 use crate::gpu::block_on;
 use crate::graph::{Executor, ExecutorOptions, Plan};
-use crate::ops::StepRow;
 use crate::{Device, Error, Result, memory};
 
 /// How a session is set up.
@@ -176,11 +176,11 @@ impl Session {
             sequences.push(Sequence { prompt, seed });
         }
         let lambda = config.lambda(sampler.budget)?;
-        let Built { shape, handles, executor, run } = &mut *built;
+        let Built { shape, handles, executor, run, ahead } = &mut *built;
         handles.write_layout(executor, shape, config, &lengths, lambda)?;
         handles.write_start(executor, shape, (config, model.weights()), &sequences)?;
-        let rows: Vec<Vec<f32>> = step_rows(config, sampler).iter().map(StepRow::words).collect();
-        executor.stage(handles.step, &rows)?;
+        let rows = step_rows(config, sampler);
+        *ahead = Ahead::default();
         let anchors = shape.level.anchors;
         *run = Run { steps: rows.len(), positions: lengths.iter().map(|length| anchors + length).sum() };
         Ok(Generation { model, built, rows, sequences, step: 0, in_flight: VecDeque::new() })
@@ -226,7 +226,7 @@ impl Session {
                 self.check_limits(&denoiser, &shape)?;
                 let options = ExecutorOptions { profile: self.options.profile, ..Default::default() };
                 let executor = Executor::new_async(self.model.device(), denoiser.graph, options).await?;
-                Built { shape, handles: denoiser.handles, executor, run: Run::default() }
+                Built { shape, handles: denoiser.handles, executor, run: Run::default(), ahead: Ahead::default() }
             }
         };
         Ok(self.built.insert(built))

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use crate::files::json;
 use crate::graph::{Constant, Graph, Value};
 use crate::model::config::Config;
-use crate::model::network::{Affine, Chunks, DenoiserShape, Head, Network, States, linear, time};
+use crate::model::network::{Affine, Chunks, DenoiserShape, Head, Network, States, TimeRows, linear, time};
 use crate::model::sharpening::Sharpening;
 use crate::model::weights::{Tensors, Weights};
 use crate::ops::{
-    Activation, Attention, Embedding, Experts, Linear, Norm, NormKind, Rope, Router, StepRow, time_frequencies,
+    Activation, Attention, Embedding, Experts, Linear, Norm, NormKind, Rope, Router, time_frequencies,
 };
 use crate::{Error, Result, Tensor, memory};
 
@@ -118,25 +118,36 @@ impl Layer {
 }
 
 impl Network for DrDiff {
+    fn time(&self, g: &mut Graph, config: &Config, sharpening: Sharpening, gamma: Value) -> Result<TimeRows> {
+        let time = time(g, gamma, &self.frequencies, [&self.time_in, &self.time_out])?;
+        // `[S, 6 L D + 2 D]`: shift, scale and gate of every layer.
+        let modulation = linear(g, time, &self.modulation.0, Some(&self.modulation.1), None)?;
+        let sharpened = match sharpening == Sharpening::default() {
+            true => None,
+            false => {
+                let (weight, bias) = sharpened_modulation(sharpening, self, config.model_dim)?;
+                Some(linear(g, time, &weight, Some(&bias), None)?)
+            }
+        };
+        Ok(TimeRows { modulation, sharpened })
+    }
+
     fn build(&self, g: &mut Graph, config: &Config, shape: &DenoiserShape, states: &States) -> Result<Head> {
-        let mut net = Building { graph: g, config, weights: self, shape, states };
-        let time = time(net.graph, states.step, &self.frequencies, [&self.time_in, &self.time_out])?;
-        // `[1, 6 L D + 2 D]`: shift, scale and gate of every layer at this time.
-        let modulation = linear(net.graph, time, &self.modulation.0, Some(&self.modulation.1), None)?;
-        let mut x = net.input()?;
+        let mut net = Building { graph: g, config, shape, states };
+        let mut x = net.input(self)?;
         let mut routing = Vec::new();
         for (index, layer) in self.layers.iter().enumerate() {
-            x = net.attention(index, layer, x, modulation)?;
-            let (next, indices) = net.experts(index, layer, x, modulation)?;
+            x = net.attention(index, layer, x)?;
+            let (next, indices) = net.experts(index, layer, x)?;
             x = next;
             routing.push(indices);
         }
-        let hidden = net.norm(x, modulation, Chunks::Head(self.layers.len()))?;
-        let input = if shape.sharpening == Sharpening::default() {
-            hidden
-        } else {
-            let sharpened = net.sharpened(time)?;
-            net.norm(x, sharpened, Chunks::Head(0))?
+        let (layers, dim) = (self.layers.len(), config.model_dim);
+        let hidden = net.norm(x, [Chunks::Head(layers).shift(dim), Chunks::Head(layers).scale(dim)])?;
+        let input = match shape.sharpening == Sharpening::default() {
+            true => hidden,
+            // What is sharpened comes behind.
+            false => net.norm(x, [config.modulation_len(), config.modulation_len() + dim])?,
         };
         let unembed = g.constant(&self.unembed);
         let anchor_prediction = Some(linear(g, hidden, &self.anchor.0, Some(&self.anchor.1), None)?);
@@ -153,29 +164,13 @@ impl Network for DrDiff {
 struct Building<'a> {
     graph: &'a mut Graph,
     config: &'a Config,
-    weights: &'a DrDiff,
     shape: &'a DenoiserShape,
     states: &'a States,
 }
 
 impl Building<'_> {
-    /// `[1, 2 D]`: the last norm's shift and scale, sharpened where the step says so.
-    fn sharpened(&mut self, time: Value) -> Result<Value> {
-        let dim = self.config.model_dim;
-        let [own, added] = sharpened_modulations(self.shape.sharpening, self.weights, dim)?;
-        // Spreads one word of the step over a gate.
-        let mut spread = memory::zeroed(SHARPENED, 2 * dim * StepRow::LEN)?;
-        spread.iter_mut().skip(StepRow::SHARPEN).step_by(StepRow::LEN).for_each(|weight| *weight = 1.0);
-        let spread = Constant::new(Tensor::f32([2 * dim, StepRow::LEN], spread)?);
+    fn input(&mut self, w: &DrDiff) -> Result<Value> {
         let g = &mut *self.graph;
-        let gate = linear(g, self.states.step, &spread, None, None)?;
-        let own = linear(g, time, &own.0, Some(&own.1), None)?;
-        let [weight, bias] = [&added.0, &added.1].map(|constant| g.constant(constant));
-        g.push1(Linear::default(), &[Some(time), Some(weight), Some(bias), Some(own), Some(gate)])
-    }
-
-    fn input(&mut self) -> Result<Value> {
-        let (g, w) = (&mut *self.graph, self.weights);
         let &States { flag, place, z, x0, .. } = self.states;
         let table = g.constant(&w.input_flag);
         let x = g.push1(Embedding, &[Some(table), Some(flag)])?;
@@ -184,17 +179,15 @@ impl Building<'_> {
         linear(g, x0, &w.input_self, None, Some(x))
     }
 
-    /// RMS norm with the shift and scale of `chunks`.
-    fn norm(&mut self, x: Value, modulation: Value, chunks: Chunks) -> Result<Value> {
-        let (dim, eps) = (self.config.model_dim, self.config.norm_eps);
-        let (shift_offset, scale_offset) = (chunks.shift(dim), chunks.scale(dim));
-        let norm = Norm { kind: NormKind::Rms, eps, shift_offset, scale_offset };
-        self.graph.push1(norm, &[Some(x), Some(modulation)])
+    /// RMS norm with the shift and scale at these places of the time's row.
+    fn norm(&mut self, x: Value, [shift_offset, scale_offset]: [usize; 2]) -> Result<Value> {
+        let norm = Norm { kind: NormKind::Rms, eps: self.config.norm_eps, shift_offset, scale_offset };
+        self.graph.push1(norm, &[Some(x), Some(self.states.time)])
     }
 
-    fn attention(&mut self, index: usize, layer: &Layer, x: Value, modulation: Value) -> Result<Value> {
+    fn attention(&mut self, index: usize, layer: &Layer, x: Value) -> Result<Value> {
         let (config, chunks) = (self.config, Chunks::Attention(index));
-        let h = self.norm(x, modulation, chunks)?;
+        let h = self.norm(x, [chunks.shift(config.model_dim), chunks.scale(config.model_dim)])?;
         let g = &mut *self.graph;
         let rope = Rope { heads: config.heads, rotary_dim: config.rotary_dim };
         let mut rotated = [h; 2];
@@ -210,13 +203,13 @@ impl Building<'_> {
         let out = g.push(op, &inputs)?[0];
         let weight = g.constant(&layer.output);
         let project = Linear { activation: Activation::None, gate_offset: chunks.gate(config.model_dim) };
-        g.push1(project, &[Some(out), Some(weight), None, Some(x), Some(modulation)])
+        g.push1(project, &[Some(out), Some(weight), None, Some(x), Some(self.states.time)])
     }
 
     /// The block's second half, and the chosen experts.
-    fn experts(&mut self, index: usize, layer: &Layer, x: Value, modulation: Value) -> Result<(Value, Value)> {
+    fn experts(&mut self, index: usize, layer: &Layer, x: Value) -> Result<(Value, Value)> {
         let (config, chunks) = (self.config, Chunks::Forward(index));
-        let h = self.norm(x, modulation, chunks)?;
+        let h = self.norm(x, [chunks.shift(config.model_dim), chunks.scale(config.model_dim)])?;
         let g = &mut *self.graph;
         let [router, bias, difficulty] =
             [&layer.router, &layer.router_bias, &layer.router_difficulty].map(|weight| g.constant(weight));
@@ -228,7 +221,7 @@ impl Building<'_> {
             widths: config.expert_widths.clone(),
             gate_offset: chunks.gate(config.model_dim),
         };
-        let inputs = [h, logits, gate, up, down, self.states.cost_bias, x, modulation].map(Some);
+        let inputs = [h, logits, gate, up, down, self.states.cost_bias, x, self.states.time].map(Some);
         let outputs = g.push(op, &inputs)?;
         Ok((outputs[0], outputs[1]))
     }
@@ -237,10 +230,9 @@ impl Building<'_> {
 /// What its memory is called where it is refused.
 const SHARPENED: &str = "the sharpened modulation";
 
-/// What makes `[2 D]` (shift, then scale) of a time state `[T]`: the last norm's own, and what is added to it where a
-/// step sharpens. With `g = (1 + emphasis) / temperature`, the head then sees
-/// `g (y (1 + scale) + shift) - emphasis / temperature u`.
-fn sharpened_modulations(sharpening: Sharpening, weights: &DrDiff, dim: usize) -> Result<[Affine; 2]> {
+/// What makes the last norm's `[2 D]` (shift, then scale) of a time state `[T]` where a step sharpens. With
+/// `g = (1 + emphasis) / temperature`, the head then sees `g (y (1 + scale) + shift) - emphasis / temperature u`.
+fn sharpened_modulation(sharpening: Sharpening, weights: &DrDiff, dim: usize) -> Result<Affine> {
     let Sharpening { temperature, emphasis } = sharpening;
     let last = |constant: &Constant, count: usize| -> Result<Vec<f32>> {
         let all = constant.tensor().as_f32().unwrap_or(&[]);
@@ -249,20 +241,17 @@ fn sharpened_modulations(sharpening: Sharpening, weights: &DrDiff, dim: usize) -
     let time = weights.modulation.0.tensor().desc().last();
     let (weight, bias) = (last(&weights.modulation.0, 2 * dim * time)?, last(&weights.modulation.1, 2 * dim)?);
 
-    let more = (1.0 + emphasis) / temperature - 1.0;
-    let times = |own: &[f32]| memory::collected(SHARPENED, own.iter().map(|x| more * x));
-    let (added_weight, mut added_bias) = (times(&weight)?, times(&bias)?);
-    added_bias[dim..].iter_mut().for_each(|scale| *scale += more);
+    let gain = (1.0 + emphasis) / temperature;
+    let times = |own: &[f32]| memory::collected(SHARPENED, own.iter().map(|x| gain * x));
+    let (weight, mut bias) = (times(&weight)?, times(&bias)?);
+    bias[dim..].iter_mut().for_each(|scale| *scale += gain - 1.0);
     if emphasis != 0.0 {
         let Some(unigram) = weights.unigram.as_ref().and_then(|unigram| unigram.tensor().as_f32()) else {
             return Err(Error::argument("the emphasis", emphasis, "0: the model has no `output.unigram`"));
         };
         let factor = emphasis / temperature;
-        added_bias.iter_mut().zip(unigram).for_each(|(shift, u)| *shift -= factor * u);
+        bias.iter_mut().zip(unigram).for_each(|(shift, u)| *shift -= factor * u);
     }
-    let affine = |weight, bias| -> Result<Affine> {
-        let (weight, bias) = (Tensor::f32([2 * dim, time], weight)?, Tensor::f32([2 * dim], bias)?);
-        Ok((Constant::new(weight), Constant::new(bias)))
-    };
-    Ok([affine(weight, bias)?, affine(added_weight, added_bias)?])
+    let (weight, bias) = (Tensor::f32([2 * dim, time], weight)?, Tensor::f32([2 * dim], bias)?);
+    Ok((Constant::new(weight), Constant::new(bias)))
 }

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use crate::files::json;
 use crate::graph::{Constant, Graph, Value};
 use crate::model::config::{BudgetConfig, Config, Conventions, Level, PatternName};
-use crate::model::network::{Affine, Chunks, DenoiserShape, Head, Network, States, activated, linear, time};
+use crate::model::network::{Affine, Chunks, DenoiserShape, Head, Network, States, TimeRows, activated, linear, time};
 use crate::model::sharpening::Sharpening;
 use crate::model::weights::{Tensors, Weights};
 use crate::ops::{Activation, Attention, Linear, Norm, NormKind, Rope};
@@ -356,19 +356,23 @@ fn affine((weight, bias): (Vec<f32>, Vec<f32>)) -> Result<Affine> {
 }
 
 impl Network for LangFlow {
+    fn time(&self, g: &mut Graph, _: &Config, _: Sharpening, gamma: Value) -> Result<TimeRows> {
+        let time = time(g, gamma, &self.frequencies, [&self.time_in, &self.time_out])?;
+        let modulation = linear(g, time, &self.modulation.0, Some(&self.modulation.1), None)?;
+        Ok(TimeRows { modulation, sharpened: None })
+    }
+
     fn build(&self, g: &mut Graph, config: &Config, shape: &DenoiserShape, states: &States) -> Result<Head> {
         let d = config.model_dim;
-        let time = time(g, states.step, &self.frequencies, [&self.time_in, &self.time_out])?;
-        let modulation = linear(g, time, &self.modulation.0, Some(&self.modulation.1), None)?;
         let norm = |g: &mut Graph, x: Value, chunks: Chunks| {
             let (shift_offset, scale_offset) = (chunks.shift(d), chunks.scale(d));
             let op = Norm { kind: NormKind::Layer, eps: config.norm_eps, shift_offset, scale_offset };
-            g.push1(op, &[Some(x), Some(modulation)])
+            g.push1(op, &[Some(x), Some(states.time)])
         };
         let gated = |g: &mut Graph, x: Value, weight: &Constant, bias: Option<&Constant>, chunks: Chunks, rest| {
             let op = Linear { activation: Activation::None, gate_offset: chunks.gate(d) };
             let (weight, bias) = (g.constant(weight), bias.map(|bias| g.constant(bias)));
-            g.push1(op, &[Some(x), Some(weight), bias, Some(rest), Some(modulation)])
+            g.push1(op, &[Some(x), Some(weight), bias, Some(rest), Some(states.time)])
         };
         let mut x = states.z;
         if let Some((on_state, on_last)) = &self.input {

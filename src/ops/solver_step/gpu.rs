@@ -11,7 +11,8 @@ crate::params! {
         rows: u32,
         anchors: u32,
         dim: u32,
-        anchor_rows: u32,
+        first: u32,
+        count: u32,
         guided: u32,
         noisy: u32,
     }
@@ -26,24 +27,28 @@ const SOLVER_STEP: Kernel = Kernel::core(
 /// Every variant.
 pub(super) const KERNELS: &[&[Kernel]] = &[&[SOLVER_STEP]];
 
-/// The rows of the text, then those of the anchors, which the text's guidance reads.
+/// All rows; where the text's guidance reads the anchors' states, those are set by a dispatch behind.
 pub(super) fn choices(op: &SolverStep, shapes: &Shapes) -> Result<Vec<Choice>> {
     shapes.index32("z", shapes.input(Z).len())?;
     let [batch, rows, dim] = [B, R, DE].map(|dim| shapes.size(dim));
+    let (guided, anchors) = (op.guided(shapes), op.anchors);
     let params = Params {
         batch: batch as u32,
         rows: rows as u32,
         anchors: op.anchors as u32,
         dim: dim as u32,
-        anchor_rows: 0,
-        guided: op.guided(shapes).into(),
+        first: 0,
+        count: 0,
+        guided: guided.into(),
         noisy: shapes.has(SEEDS).into(),
     };
     let buffers = [STEP, Z, X0, HISTORY, INFO, ABSORB, PREDICTION, MEAN, SEEDS].map(Into::into);
     let mut choice = Choice::new();
-    for (anchor_rows, count) in [(0, rows - op.anchors), (1, op.anchors)] {
+    let parts: &[_] = if guided { &[(anchors, rows - anchors), (0, anchors)] } else { &[(0, rows)] };
+    for &(first, count) in parts {
         let grid = Grid::elements(batch * count * dim, shaders::solver_solver_step::WORKGROUP);
-        choice.dispatch(&SOLVER_STEP, &Params { anchor_rows, ..params }, &buffers, grid);
+        let params = Params { first: first as u32, count: count as u32, ..params };
+        choice.dispatch(&SOLVER_STEP, &params, &buffers, grid);
     }
     Ok(vec![choice])
 }

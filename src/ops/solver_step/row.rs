@@ -1,7 +1,5 @@
 //! What changes from step to step.
 
-use std::mem::offset_of;
-
 use crate::Desc;
 use crate::op::{Dim, Input};
 
@@ -31,7 +29,8 @@ crate::params! {
         pub refresh: f32,
         /// Philox stream of this step's noise.
         pub stream: f32,
-        /// 1 where this step sharpens the network's logits. No kernel reads it; a graph's weights do.
+        /// 1 where this step sharpens the network's logits. No kernel reads it: the row of the time
+        /// that the network reads is chosen by it.
         pub sharpen: f32,
         /// The number of this evaluation, from 1.
         pub evaluation: f32,
@@ -41,8 +40,6 @@ crate::params! {
 impl StepRow {
     /// Words of a row: its fields, then zeros up to whole vectors.
     pub const LEN: usize = (size_of::<Self>() / 4).next_multiple_of(4);
-    /// The place of `sharpen` in a row.
-    pub const SHARPEN: usize = offset_of!(Self, sharpen) / 4;
 
     /// Type and shape of a row.
     pub fn desc() -> Desc {

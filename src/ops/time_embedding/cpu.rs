@@ -1,12 +1,15 @@
 //! `time_embedding` on the CPU.
 
-use super::{FEATURES, FREQUENCIES, HALF, STEP};
+use super::{DIM, FEATURES, FREQUENCIES, GAMMA};
 use crate::op::{CpuIo, Shapes};
 
 pub(super) fn run(shapes: &Shapes, io: &mut CpuIo<'_>) {
-    let (gamma, frequencies) = (io.inputs.f32(STEP)[0], io.inputs.f32(FREQUENCIES));
-    let (cosines, sines) = io.outputs.f32(FEATURES).split_at_mut(shapes.size(HALF));
-    for ((cos, sin), frequency) in cosines.iter_mut().zip(sines).zip(frequencies) {
-        (*sin, *cos) = (gamma * frequency).sin_cos();
+    let (gammas, frequencies) = (io.inputs.f32(GAMMA), io.inputs.f32(FREQUENCIES));
+    let rows = io.outputs.f32(FEATURES).chunks_exact_mut(shapes.size(DIM));
+    for (row, gamma) in rows.zip(gammas) {
+        let (cosines, sines) = row.split_at_mut(frequencies.len());
+        for ((cos, sin), frequency) in cosines.iter_mut().zip(sines).zip(frequencies) {
+            (*sin, *cos) = (gamma * frequency).sin_cos();
+        }
     }
 }

@@ -14,8 +14,8 @@ use crate::op::{Accuracy, Arguments, Choice, Cost, Dim, Entry, Input, Op, Output
 use crate::op::{ReferenceData, ReferenceIo};
 use crate::{Desc, Error, Result, Tensor};
 
-/// `cos(gamma w_j)`, then `sin(gamma w_j)`, where `gamma = ln(sigma^2 / alpha^2)` is the first element of `step`: see
-/// [`SIGNATURE`]. [`time_frequencies`] gives the frequencies.
+/// `cos(gamma w_j)`, then `sin(gamma w_j)`, for each `gamma = ln(sigma^2 / alpha^2)`: see [`SIGNATURE`].
+/// [`time_frequencies`] gives the frequencies.
 ///
 /// NMSE is at most 1e-9 in f32 where `|gamma|` is at most 300; called by name, the op refuses more.
 #[derive(Clone, Copy, Debug)]
@@ -24,12 +24,13 @@ pub struct TimeEmbedding {
     pub dim: usize,
 }
 
+const S: Dim = Dim::Named("S");
 const HALF: Dim = Dim::Named("dim / 2");
 const DIM: Dim = Dim::Named("dim");
 
-const STEP: Input = Input::any(0, "step");
+const GAMMA: Input = Input::f32(0, "gamma", &[S]);
 const FREQUENCIES: Input = Input::f32(1, "frequencies", &[HALF]);
-const FEATURES: Output = Output::f32(0, "features", &[Dim::Fixed(1), DIM], Accuracy::Nmse(1e-9));
+const FEATURES: Output = Output::f32(0, "features", &[S, DIM], Accuracy::Nmse(1e-9));
 
 const DIM_SETTING: Setting =
     Setting { name: "dim", default: "", meaning: "features, even; frequencies follow from it" };
@@ -37,8 +38,8 @@ const DIM_SETTING: Setting =
 /// What it takes and gives.
 pub static SIGNATURE: Signature = Signature::new(
     "time_embedding",
-    "features = cos, then sin, of step[0] times each frequency",
-    &[STEP, FREQUENCIES],
+    "features = cos, then sin, of each gamma times each frequency",
+    &[GAMMA, FREQUENCIES],
     &[FEATURES],
     &[DIM_SETTING],
 );
@@ -49,8 +50,8 @@ pub const ENTRY: Entry = Entry { signature: &SIGNATURE, kernels: gpu::KERNELS, b
 fn build(arguments: &mut Arguments) -> Result<Box<dyn Op>> {
     let op = TimeEmbedding { dim: arguments.setting(DIM_SETTING)? };
     // Far beyond any schedule, where an angle in f32 has few digits left.
-    let gamma = arguments.peek(STEP).and_then(Tensor::as_f32).and_then(<[f32]>::first).copied();
-    if let Some(gamma) = gamma.filter(|gamma| gamma.abs() > 300.0) {
+    let gamma = arguments.peek(GAMMA).and_then(Tensor::as_f32).unwrap_or(&[]);
+    if let Some(gamma) = gamma.iter().find(|gamma| gamma.abs() > 300.0) {
         return Err(Error::argument("gamma", gamma, "-300 to 300"));
     }
     let frequencies = time_frequencies(op.dim)?;
@@ -104,8 +105,8 @@ impl Op for TimeEmbedding {
 
     fn cost(&self, shapes: &Shapes) -> Cost {
         // A product, a reduction of the angle, two polynomials.
-        let half = shapes.size(HALF) as f64;
-        Cost { flops: 26.0 * half, bytes: 4.0 * (1.0 + 3.0 * half) }
+        let angles = shapes.size(S) as f64 * shapes.size(HALF) as f64;
+        Cost { flops: 26.0 * angles, bytes: shapes.bytes() }
     }
 }
 
