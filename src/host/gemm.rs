@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::simd::{self, Simd, WithSimd, dot, mul_add};
+use super::simd::{self, Simd, WithSimd, mul_add};
 use crate::{Result, memory};
 
 /// Rows of a tile.
@@ -324,8 +324,8 @@ fn tile<S: Simd, const M: usize, const V: usize>(
     }
 }
 
-/// `y [m, n] = x [m, k] weight [n, k]^T` over all cores; then `finish` is given each part of `y`, whole rows from a
-/// first row on, or a single row from a first column on.
+/// `y [m, n] = x [m, k] weight [n, k]^T` over all cores; then `finish` is given rows of `y` and which is the first of
+/// them.
 ///
 /// # Errors
 /// If memory is refused.
@@ -334,29 +334,14 @@ pub(crate) fn x_times_transposed(
     weight: &[f32],
     y: &mut [f32],
     [m, k, n]: [usize; 3],
-    finish: impl Fn(Place, &mut [f32]) + Sync,
+    finish: impl Fn(usize, &mut [f32]) + Sync,
 ) -> Result<()> {
     if m == 0 || n == 0 {
         return Ok(());
     }
-    let serial = m * k * n < SERIAL;
-    if m == 1 {
-        let part = if serial { n } else { n.div_ceil(4 * rayon::current_num_threads()).max(SERIAL.div_ceil(k.max(1))) };
-        let one = |(index, y): (usize, &mut [f32])| {
-            let column = index * part;
-            simd::run(RowProduct { x, weight: &weight[column * k..], y });
-            finish(Place { row: 0, column }, y);
-        };
-        if serial {
-            one((0, y));
-        } else {
-            y.par_chunks_mut(part).enumerate().for_each(one);
-        }
-        return Ok(());
-    }
-    if serial {
+    if m * k * n < SERIAL {
         product(x, &Packed::new(Right::Rows(weight, k), k, n)?, y);
-        finish(Place { row: 0, column: 0 }, y);
+        finish(0, y);
         return Ok(());
     }
     let right = Packed::parallel(Right::Rows(weight, k), k, n)?;
@@ -364,35 +349,9 @@ pub(crate) fn x_times_transposed(
     y.par_chunks_mut(task * n).enumerate().for_each(|(index, y)| {
         let row = index * task;
         product(&x[row * k..][..y.len() / n * k], &right, y);
-        finish(Place { row, column: 0 }, y);
+        finish(row, y);
     });
     Ok(())
-}
-
-/// Where a part of a result begins.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Place {
-    pub row: usize,
-    pub column: usize,
-}
-
-/// A single row `x [k]` times the first rows of `weight [.., k]`, as many as `y` is long: to pack would take longer.
-struct RowProduct<'a> {
-    x: &'a [f32],
-    weight: &'a [f32],
-    y: &'a mut [f32],
-}
-
-impl WithSimd for RowProduct<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, s: S) {
-        let k = self.x.len();
-        for (row, y) in self.y.iter_mut().enumerate() {
-            *y = dot(s, self.x, &self.weight[row * k..][..k]);
-        }
-    }
 }
 
 #[cfg(test)]
@@ -418,9 +377,9 @@ mod tests {
                     let weight: Vec<f32> = (0..n * k).map(|at| right[at % k * n + at / k]).collect();
                     let want = naive(&left, &right, [m, k, n]);
                     let mut y = vec![0.5; m * n];
-                    x_times_transposed(&left, &weight, &mut y, [m, k, n], |place, y| {
+                    x_times_transposed(&left, &weight, &mut y, [m, k, n], |row, y| {
                         y.iter_mut().for_each(|y| *y += 1.0);
-                        assert!(place.row < m && place.column < n);
+                        assert!(row < m);
                     })
                     .unwrap();
                     let finished: Vec<f32> = want.iter().map(|y| y + 1.0).collect();

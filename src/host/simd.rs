@@ -5,8 +5,9 @@ use std::any::TypeId;
 use pulp::{Arch, Scalar128b};
 pub(crate) use pulp::{Simd, WithSimd};
 
-/// Runs `work` with the widest vectors that the processor has. What it calls has to be `#[inline(always)]`: code that
-/// stays a function of its own is compiled for the least processor.
+/// Runs `work` with the widest vectors that the processor has. What it calls, closures among it, has to be
+/// `#[inline(always)]`: code that stays a function of its own is compiled for the least processor, and then each
+/// operation on a vector is a call.
 pub(crate) fn run<W: WithSimd>(work: W) -> W::Output {
     match Arch::new() {
         // Of its four numbers at a time, compilers make the vectors that every processor of a kind has.
@@ -47,44 +48,104 @@ pub(crate) fn exp<S: Simd>(s: S, x: S::f32s) -> S::f32s {
     const ROUND: f32 = 12_582_912.0;
     const LN2_HIGH: f32 = 355.0 / 512.0;
     const LN2_LOW: f32 = -2.121_944_4e-4;
-    let splat = |x| s.splat_f32s(x);
-    let (least, most) = (splat(-87.0), splat(89.0));
+    let (least, most) = (s.splat_f32s(-87.0), s.splat_f32s(89.0));
     let tiny = s.less_than_f32s(x, least);
     let inside = s.select_f32s(tiny, least, x);
     let inside = s.select_f32s(s.greater_than_f32s(x, most), most, inside);
-    let shifted = mul_add(s, inside, splat(std::f32::consts::LOG2_E), splat(ROUND));
-    let n = s.sub_f32s(shifted, splat(ROUND));
-    let r = mul_add(s, n, splat(-LN2_HIGH), inside);
-    let r = mul_add(s, n, splat(-LN2_LOW), r);
-    let mut p = splat(1.987_569_1e-4);
+    let shifted = mul_add(s, inside, s.splat_f32s(std::f32::consts::LOG2_E), s.splat_f32s(ROUND));
+    let n = s.sub_f32s(shifted, s.splat_f32s(ROUND));
+    let r = mul_add(s, n, s.splat_f32s(-LN2_HIGH), inside);
+    let r = mul_add(s, n, s.splat_f32s(-LN2_LOW), r);
+    let mut p = s.splat_f32s(1.987_569_1e-4);
     for c in [1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5] {
-        p = mul_add(s, p, r, splat(c));
+        p = mul_add(s, p, r, s.splat_f32s(c));
     }
     let bits = s.add_u32s(s.transmute_u32s_f32s(shifted), s.splat_u32s(127));
     let power = s.transmute_f32s_u32s(s.wrapping_dyn_shl_u32s(bits, s.splat_u32s(23)));
-    let p = mul_add(s, p, s.mul_f32s(r, r), s.add_f32s(r, splat(1.0)));
-    s.select_f32s(tiny, splat(0.0), s.mul_f32s(p, power))
+    let p = mul_add(s, p, s.mul_f32s(r, r), s.add_f32s(r, s.splat_f32s(1.0)));
+    s.select_f32s(tiny, s.splat_f32s(0.0), s.mul_f32s(p, power))
 }
 
-/// Sets each `y` to `of(y, [its partner in each of with])`.
+/// Sets each `y` to `of(y)`.
 #[inline(always)]
-pub(crate) fn update<S: Simd, const N: usize>(
-    s: S,
-    y: &mut [f32],
-    with: [&[f32]; N],
-    of: impl Fn(S::f32s, [S::f32s; N]) -> S::f32s,
-) {
-    let len = y.len();
+pub(crate) fn map<S: Simd>(s: S, y: &mut [f32], of: impl Fn(S::f32s) -> S::f32s) {
     let (vectors, rest) = S::as_mut_simd_f32s(y);
-    let with = with.map(|x| S::as_simd_f32s(&x[..len]));
-    for (i, y) in vectors.iter_mut().enumerate() {
-        *y = of(*y, std::array::from_fn(|w| with[w].0[i]));
+    for y in vectors {
+        *y = of(*y);
     }
     if !rest.is_empty() {
-        let partners = std::array::from_fn(|w| s.partial_load_f32s(with[w].1));
-        let y = of(s.partial_load_f32s(rest), partners);
+        let y = of(s.partial_load_f32s(rest));
         s.partial_store_f32s(rest, y);
     }
+}
+
+/// Sets each `y` to `of(y, its partner in x)`.
+#[inline(always)]
+pub(crate) fn zip<S: Simd>(s: S, y: &mut [f32], x: &[f32], of: impl Fn(S::f32s, S::f32s) -> S::f32s) {
+    let (xs, x_rest) = S::as_simd_f32s(&x[..y.len()]);
+    let (ys, y_rest) = S::as_mut_simd_f32s(y);
+    for (y, x) in ys.iter_mut().zip(xs) {
+        *y = of(*y, *x);
+    }
+    if !y_rest.is_empty() {
+        let y = of(s.partial_load_f32s(y_rest), s.partial_load_f32s(x_rest));
+        s.partial_store_f32s(y_rest, y);
+    }
+}
+
+/// `y += a x`.
+#[inline(always)]
+pub(crate) fn add_scaled<S: Simd>(s: S, y: &mut [f32], a: f32, x: &[f32]) {
+    let a = s.splat_f32s(a);
+    zip(
+        s,
+        y,
+        x,
+        #[inline(always)]
+        |y, x| mul_add(s, a, x, y),
+    );
+}
+
+/// `y *= a`.
+#[inline(always)]
+pub(crate) fn scale<S: Simd>(s: S, y: &mut [f32], a: f32) {
+    let a = s.splat_f32s(a);
+    map(
+        s,
+        y,
+        #[inline(always)]
+        |y| s.mul_f32s(y, a),
+    );
+}
+
+/// `y += x`.
+#[inline(always)]
+pub(crate) fn add<S: Simd>(s: S, y: &mut [f32], x: &[f32]) {
+    zip(
+        s,
+        y,
+        x,
+        #[inline(always)]
+        |y, x| s.add_f32s(y, x),
+    );
+}
+
+/// `y *= x`.
+#[inline(always)]
+pub(crate) fn multiply<S: Simd>(s: S, y: &mut [f32], x: &[f32]) {
+    zip(
+        s,
+        y,
+        x,
+        #[inline(always)]
+        |y, x| s.mul_f32s(y, x),
+    );
+}
+
+/// The first lane.
+#[inline(always)]
+pub(crate) fn first<S: Simd>(x: S::f32s) -> f32 {
+    bytemuck::cast_slice::<_, f32>(std::slice::from_ref(&x))[0]
 }
 
 /// Sum of products; each lane of a vector sums its own share.
@@ -175,7 +236,12 @@ mod tests {
         #[inline(always)]
         fn with_simd<S: Simd>(self, s: S) -> Vec<f32> {
             let mut y = self.0.to_vec();
-            update(s, &mut y, [], |x, []| exp(s, x));
+            map(
+                s,
+                &mut y,
+                #[inline(always)]
+                |x| exp(s, x),
+            );
             y
         }
     }

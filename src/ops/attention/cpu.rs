@@ -196,7 +196,12 @@ impl<'a> Plan<'a> {
     }
 
     /// The scaled queries of a head at `positions`.
-    fn queries(&self, sequence: &Sequence<'_>, head: usize, positions: impl Iterator<Item = usize>) -> Result<Softmax> {
+    fn queries(
+        &self,
+        sequence: &Sequence<'_>,
+        head: usize,
+        positions: impl ExactSizeIterator<Item = usize>,
+    ) -> Result<Softmax> {
         let Sizes { heads, head_dim: d, .. } = self.task.sizes;
         Softmax::new(gather(&sequence.q[head * d..], heads * d, positions, d, self.task.scale)?, d)
     }

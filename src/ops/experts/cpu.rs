@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::{COST_BIAS, D, DOWN, E, Experts, F, GATE, RESIDUAL, ROUTER_LOGITS, SCALE, UP, X};
 use crate::host::activation::silu;
 use crate::host::gemm::{Packed, Right, product};
-use crate::host::simd::{self, Simd, WithSimd, mul_add, update};
+use crate::host::simd::{self, Simd, WithSimd};
 use crate::op::{CpuIo, Shapes};
 use crate::{Result, memory};
 
@@ -196,7 +196,13 @@ impl WithSimd for Gated<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, s: S) {
-        update(s, self.hidden, [self.up], |hidden, [up]| s.mul_f32s(silu(s, hidden), up));
+        simd::zip(
+            s,
+            self.hidden,
+            self.up,
+            #[inline(always)]
+            |hidden, up| s.mul_f32s(silu(s, hidden), up),
+        );
     }
 }
 
@@ -241,14 +247,13 @@ impl WithSimd for Combine<'_> {
             out.fill(0.0);
             for (row, gate) in rows[token * k..][..k].iter().zip(&gates[token * k..]) {
                 let Some(row) = row else { continue };
-                let gate = s.splat_f32s(*gate);
-                update(s, out, [&y[row * dim..][..dim]], |out, [y]| mul_add(s, gate, y, out));
+                simd::add_scaled(s, out, *gate, &y[row * dim..][..dim]);
             }
             if let Some(scale) = scale {
-                update(s, out, [scale], |out, [scale]| s.mul_f32s(out, scale));
+                simd::multiply(s, out, scale);
             }
             if let Some(residual) = residual {
-                update(s, out, [&residual[token * dim..]], |out, [residual]| s.add_f32s(out, residual));
+                simd::add(s, out, &residual[token * dim..]);
             }
         }
     }

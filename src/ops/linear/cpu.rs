@@ -3,8 +3,8 @@
 use super::{Activation, BIAS, GATE, K, Linear, N, RESIDUAL, WEIGHT, X, Y};
 use crate::Result;
 use crate::host::activation::{gelu, silu};
-use crate::host::gemm::{self, Place};
-use crate::host::simd::{self, Simd, WithSimd, mul_add, update};
+use crate::host::gemm;
+use crate::host::simd::{self, Simd, WithSimd};
 use crate::op::{CpuIo, Shapes};
 
 pub(super) fn run(op: &Linear, shapes: &Shapes, io: &mut CpuIo<'_>) -> Result<()> {
@@ -17,7 +17,7 @@ pub(super) fn run(op: &Linear, shapes: &Shapes, io: &mut CpuIo<'_>) -> Result<()
         residual: io.inputs.get(RESIDUAL),
         n,
     };
-    let finish = |place, y: &mut [f32]| simd::run(Finish { after, place, y });
+    let finish = |first, y: &mut [f32]| simd::run(Finish { after, first, y });
     gemm::x_times_transposed(io.inputs.f32(X), io.inputs.f32(WEIGHT), y, [m, k, n], finish)
 }
 
@@ -31,10 +31,10 @@ struct After<'a> {
     n: usize,
 }
 
-/// Part of the product: whole rows, or a part of one.
+/// Rows of the product from `first` on.
 struct Finish<'a> {
     after: After<'a>,
-    place: Place,
+    first: usize,
     y: &'a mut [f32],
 }
 
@@ -43,24 +43,31 @@ impl WithSimd for Finish<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, s: S) {
-        let Self { after: After { activation, bias, gate, residual, n }, place: Place { row, column }, y } = self;
-        for (index, y) in y.chunks_mut(n).enumerate() {
+        let Self { after: After { activation, bias, gate, residual, n }, first, y } = self;
+        for (row, y) in y.chunks_exact_mut(n).enumerate() {
             if let Some(bias) = bias {
-                update(s, y, [&bias[column..]], |y, [bias]| s.add_f32s(y, bias));
+                simd::add(s, y, bias);
             }
             match activation {
                 Activation::None => {}
-                Activation::Silu => update(s, y, [], |y, []| silu(s, y)),
-                Activation::Gelu => update(s, y, [], |y, []| gelu(s, y)),
+                Activation::Silu => simd::map(
+                    s,
+                    y,
+                    #[inline(always)]
+                    |y| silu(s, y),
+                ),
+                Activation::Gelu => simd::map(
+                    s,
+                    y,
+                    #[inline(always)]
+                    |y| gelu(s, y),
+                ),
             }
-            let residual = residual.map(|residual| &residual[(row + index) * n + column..]);
-            match (gate.map(|gate| &gate[column..]), residual) {
-                (None, None) => {}
-                (Some(gate), None) => update(s, y, [gate], |y, [gate]| s.mul_f32s(y, gate)),
-                (None, Some(residual)) => update(s, y, [residual], |y, [residual]| s.add_f32s(y, residual)),
-                (Some(gate), Some(residual)) => {
-                    update(s, y, [gate, residual], |y, [gate, residual]| mul_add(s, y, gate, residual));
-                }
+            if let Some(gate) = gate {
+                simd::multiply(s, y, gate);
+            }
+            if let Some(residual) = residual {
+                simd::add(s, y, &residual[(first + row) * n..]);
             }
         }
     }

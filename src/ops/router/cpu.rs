@@ -10,10 +10,9 @@ pub(super) fn run(shapes: &Shapes, io: &mut CpuIo<'_>) -> Result<()> {
     let [x, weight, bias, difficulty, difficulty_weight] =
         [X, WEIGHT, BIAS, DIFFICULTY, DIFFICULTY_WEIGHT].map(|input| io.inputs.f32(input));
     let sizes = [shapes.rows(), shapes.size(D), experts];
-    gemm::x_times_transposed(x, weight, io.outputs.f32(LOGITS), sizes, |place, logits| {
-        let (bias, weights) = (&bias[place.column..], &difficulty_weight[place.column..]);
-        for (logits, difficulty) in logits.chunks_mut(experts).zip(&difficulty[place.row..]) {
-            for ((logit, bias), weight) in logits.iter_mut().zip(bias).zip(weights) {
+    gemm::x_times_transposed(x, weight, io.outputs.f32(LOGITS), sizes, |first, logits| {
+        for (logits, difficulty) in logits.chunks_exact_mut(experts).zip(&difficulty[first..]) {
+            for ((logit, bias), weight) in logits.iter_mut().zip(bias).zip(difficulty_weight) {
                 *logit += bias + difficulty * weight;
             }
         }

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::{D, DE, EMBED, H, SKIP, UNEMBED, V};
 use crate::host::gemm::{self, Packed, Right};
-use crate::host::simd::{self, Simd, WithSimd, mul_add, update};
+use crate::host::simd::{self, Simd, WithSimd, mul_add};
 use crate::op::{CpuIo, Shapes};
 use crate::{Result, memory};
 
@@ -97,7 +97,7 @@ impl Vocabulary<'_> {
     fn expectation(&self, x0: &mut [f32], lse: &mut [f32], entropy: &mut [f32], token: &mut [u32]) -> Result<()> {
         let blocks = self.sequence.div_ceil(ROWS).max(1);
         let spans = (TASKS / blocks).clamp(1, self.vocab.div_ceil(KEYS));
-        let span = self.vocab.div_ceil(spans);
+        let span = self.vocab.div_ceil(spans).next_multiple_of(KEYS);
         let x0 = x0.par_chunks_mut(ROWS * self.embed_dim);
         let scalars = lse.par_chunks_mut(ROWS).zip(entropy.par_chunks_mut(ROWS)).zip(token.par_chunks_mut(ROWS));
         x0.zip(scalars).enumerate().try_for_each(|(block, (x0, ((lse, entropy), token)))| {
@@ -186,8 +186,7 @@ impl WithSimd for Weigh<'_> {
             // The largest is summed apart, and its weight is 1: what is small beside it keeps its digits.
             let rises = best > state.best;
             if rises {
-                let factor = s.splat_f32s(state.rise(best, first + at) as f32);
-                update(s, sums, [], |sum, []| s.mul_f32s(sum, factor));
+                simd::scale(s, sums, state.rise(best, first + at) as f32);
                 scores[at] = f32::NEG_INFINITY;
             }
             let [tail, t] = weigh(s, scores, state.best);
@@ -203,29 +202,30 @@ impl WithSimd for Weigh<'_> {
 /// `x` becomes `e^(x - best)`; sums of that, and of that times `x - best`.
 #[inline(always)]
 fn weigh<S: Simd>(s: S, x: &mut [f32], best: f32) -> [f64; 2] {
-    let (best, bound) = (s.splat_f32s(best), s.splat_f32s(-200.0));
-    let part = |x: S::f32s| {
-        let distance = s.sub_f32s(x, best);
-        let weight = simd::exp(s, distance);
-        // Bounded, so that 0 times infinity does not arise; NaN is not less.
-        let bounded = s.select_f32s(s.less_than_f32s(distance, bound), bound, distance);
-        (weight, bounded)
-    };
+    let best = s.splat_f32s(best);
     let (mut tail, mut t) = (s.splat_f32s(0.0), s.splat_f32s(0.0));
     let (vectors, rest) = S::as_mut_simd_f32s(x);
     for x in vectors {
-        let (weight, bounded) = part(*x);
+        let (weight, bounded) = weight(s, *x, best);
         *x = weight;
         tail = s.add_f32s(tail, weight);
         t = mul_add(s, weight, bounded, t);
     }
     let (mut tails, mut ts) = (f64::from(s.reduce_sum_f32s(tail)), f64::from(s.reduce_sum_f32s(t)));
     for x in rest {
-        let (weight, bounded) = part(s.splat_f32s(*x));
-        let [weight, bounded] = [weight, bounded].map(|x| bytemuck::cast_slice::<_, f32>(std::slice::from_ref(&x))[0]);
-        *x = weight;
-        tails += f64::from(weight);
-        ts += f64::from(weight) * f64::from(bounded);
+        let (weight, bounded) = weight(s, s.splat_f32s(*x), best);
+        *x = simd::first::<S>(weight);
+        tails += f64::from(*x);
+        ts += f64::from(*x) * f64::from(simd::first::<S>(bounded));
     }
     [tails, ts]
+}
+
+/// `e^(x - best)`, and `x - best` with a bound, so that 0 times infinity does not arise.
+#[inline(always)]
+fn weight<S: Simd>(s: S, x: S::f32s, best: S::f32s) -> (S::f32s, S::f32s) {
+    let (distance, bound) = (s.sub_f32s(x, best), s.splat_f32s(-200.0));
+    // NaN is not less.
+    let bounded = s.select_f32s(s.less_than_f32s(distance, bound), bound, distance);
+    (simd::exp(s, distance), bounded)
 }

@@ -30,7 +30,7 @@ impl Side {
     /// # Errors
     /// If memory is refused.
     pub(super) fn gathered(k: &[f32], v: &[f32], stride: usize, positions: &[usize], d: usize) -> Result<Self> {
-        let gather = |x: &[f32]| gather(x, stride, positions, d, 1.0);
+        let gather = |x: &[f32]| gather(x, stride, positions.iter().copied(), d, 1.0);
         Self::new(&gather(k)?, &gather(v)?, d, positions.len(), d, false)
     }
 }
@@ -42,14 +42,11 @@ impl Side {
 pub(super) fn gather(
     x: &[f32],
     stride: usize,
-    positions: impl IntoIterator<Item = impl std::borrow::Borrow<usize>>,
+    positions: impl ExactSizeIterator<Item = usize>,
     d: usize,
     scale: f32,
 ) -> Result<Vec<f32>> {
-    let mut rows = Vec::new();
-    for position in positions {
-        let row = &x[position.borrow() * stride..][..d];
-        memory::extend("rows of attention", &mut rows, row.iter().map(|x| x * scale))?;
-    }
+    let mut rows = memory::empty("rows of attention", positions.len() * d)?;
+    positions.for_each(|position| rows.extend(x[position * stride..][..d].iter().map(|x| x * scale)));
     Ok(rows)
 }

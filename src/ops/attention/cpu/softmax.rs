@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::side::Side;
 use crate::host::gemm::{Columns, Left, multiply};
-use crate::host::simd::{self, Simd, WithSimd, dot, exp, mul_add, update};
+use crate::host::simd::{self, Simd, WithSimd, dot, exp};
 use crate::{Result, memory};
 
 /// Keys of a fold.
@@ -117,9 +117,9 @@ fn weigh<S: Simd>(s: S, scores: &mut [f32], top: &mut f32, total: &mut f32, sums
     // NaN is left to the exponentials.
     let best = largest(s, scores).max(*top);
     if best > *top {
-        let shrink = exp(s, s.splat_f32s(*top - best));
-        update(s, sums, [], |sum, []| s.mul_f32s(sum, shrink));
-        *total *= bytemuck::cast_slice::<_, f32>(std::slice::from_ref(&shrink))[0];
+        let shrink = simd::first::<S>(exp(s, s.splat_f32s(*top - best)));
+        simd::scale(s, sums, shrink);
+        *total *= shrink;
         *top = best;
     }
     let best = s.splat_f32s(best);
@@ -131,7 +131,12 @@ fn weigh<S: Simd>(s: S, scores: &mut [f32], top: &mut f32, total: &mut f32, sums
     }
     *total += s.reduce_sum_f32s(sum);
     if !rest.is_empty() {
-        update(s, rest, [], |score, []| weight(s, score, best));
+        simd::map(
+            s,
+            rest,
+            #[inline(always)]
+            |score| weight(s, score, best),
+        );
         *total += rest.iter().sum::<f32>();
     }
 }
@@ -175,22 +180,33 @@ impl<F: Fn(usize, usize) -> bool> WithSimd for Distances<'_, F> {
         let scores = &mut scores[..2 * distances.len()];
         for row in 0..top.len() {
             let (query, i) = (&queries[row * d..][..d], first + row);
-            let key = |column: usize| {
-                let distance = distances[column / 2];
-                let key = if column % 2 == 0 { i.checked_sub(distance) } else { Some(i + distance) };
-                key.filter(|&key| key < length && sees(i, key))
-            };
             for (column, score) in scores.iter_mut().enumerate() {
-                *score = key(column).map_or(MASKED, |key| dot(s, query, &k[key * stride..][..d]));
+                *score = match key_at(distances, column, i, length, sees) {
+                    Some(key) => dot(s, query, &k[key * stride..][..d]),
+                    None => MASKED,
+                };
             }
             let sums = &mut sums[row * d..][..d];
             weigh(s, scores, &mut top[row], &mut total[row], sums);
             for (column, weight) in scores.iter().enumerate() {
-                if let Some(key) = key(column) {
-                    let weight = s.splat_f32s(*weight);
-                    update(s, sums, [&v[key * stride..][..d]], |sum, [value]| mul_add(s, weight, value, sum));
+                if let Some(key) = key_at(distances, column, i, length, sees) {
+                    simd::add_scaled(s, sums, *weight, &v[key * stride..][..d]);
                 }
             }
         }
     }
+}
+
+/// The key in column `column` of query `i`, where there is one and it is seen.
+#[inline(always)]
+fn key_at(
+    distances: &[usize],
+    column: usize,
+    i: usize,
+    length: usize,
+    sees: impl Fn(usize, usize) -> bool,
+) -> Option<usize> {
+    let distance = distances[column / 2];
+    let key = if column.is_multiple_of(2) { i.checked_sub(distance)? } else { i + distance };
+    (key < length && sees(i, key)).then_some(key)
 }
