@@ -295,11 +295,12 @@ fn tile<S: Simd, const M: usize, const V: usize>(
     panel: &[[S::f32s; V]],
     y: &mut Columns<'_>,
 ) {
-    let lefts: [&[f32]; M] = std::array::from_fn(|i| &left.words[(row + i) * left.stride + left.from..][..left.depth]);
-    let panel = &panel[..left.depth];
+    let mut lefts: [&[f32]; M] = [&[]; M];
+    for i in 0..M {
+        lefts[i] = &left.words[(row + i) * left.stride + left.from..][..left.depth];
+    }
     let mut sums = [[s.splat_f32s(0.0); V]; M];
-    for p in 0..left.depth {
-        let right = panel[p];
+    for (p, right) in panel[..left.depth].iter().enumerate() {
         for i in 0..M {
             let x = s.splat_f32s(lefts[i][p]);
             for v in 0..V {
@@ -307,19 +308,23 @@ fn tile<S: Simd, const M: usize, const V: usize>(
             }
         }
     }
-    let columns = (V * S::F32_LANES).min(y.stride - y.first);
-    for i in 0..M {
-        let y_row = &mut y.y[(row + i) * y.stride + y.first..][..columns];
-        for v in 0..V {
-            let from = (v * S::F32_LANES).min(columns);
-            let to = (from + S::F32_LANES).min(columns);
-            let (whole, rest) = S::as_mut_simd_f32s(&mut y_row[from..to]);
-            if let Some(out) = whole.first_mut() {
-                *out = if y.add { s.add_f32s(*out, sums[i][v]) } else { sums[i][v] };
-            } else if !rest.is_empty() {
-                let sum = if y.add { s.add_f32s(s.partial_load_f32s(rest), sums[i][v]) } else { sums[i][v] };
-                s.partial_store_f32s(rest, sum);
+    let columns = y.stride - y.first;
+    if columns >= V * S::F32_LANES {
+        for i in 0..M {
+            let y_row = &mut y.y[(row + i) * y.stride + y.first..][..V * S::F32_LANES];
+            for (out, sum) in S::as_mut_simd_f32s(y_row).0.iter_mut().zip(sums[i]) {
+                *out = if y.add { s.add_f32s(*out, sum) } else { sum };
             }
+        }
+        return;
+    }
+    // Indexed in memory from here on: a copy, so that the sums themselves stay in registers.
+    let sums = std::hint::black_box(sums);
+    for (i, sums) in sums.iter().enumerate() {
+        let y_row = &mut y.y[(row + i) * y.stride + y.first..][..columns];
+        for (out, &sum) in y_row.chunks_mut(S::F32_LANES).zip(sums) {
+            let before = if y.add { s.partial_load_f32s(out) } else { s.splat_f32s(0.0) };
+            s.partial_store_f32s(out, s.add_f32s(before, sum));
         }
     }
 }

@@ -41,17 +41,23 @@ pub(crate) fn mul_add<S: Simd>(s: S, a: S::f32s, b: S::f32s, c: S::f32s) -> S::f
 }
 
 /// `e^x` to about 2 units in the last place: 0 below -87, where numbers become subnormal, infinite above 88.4. NaN
-/// stays NaN. (The polynomial of Cephes' `expf`.)
+/// stays NaN.
 #[inline(always)]
 pub(crate) fn exp<S: Simd>(s: S, x: S::f32s) -> S::f32s {
+    let most = s.splat_f32s(89.0);
+    exp_of_least(s, s.select_f32s(s.greater_than_f32s(x, most), most, x))
+}
+
+/// [`exp`] of what is at most 89. (The polynomial of Cephes' `expf`.)
+#[inline(always)]
+pub(crate) fn exp_of_least<S: Simd>(s: S, x: S::f32s) -> S::f32s {
     // Adding it rounds to an integer, whose bits are then the sum's lowest.
     const ROUND: f32 = 12_582_912.0;
     const LN2_HIGH: f32 = 355.0 / 512.0;
     const LN2_LOW: f32 = -2.121_944_4e-4;
-    let (least, most) = (s.splat_f32s(-87.0), s.splat_f32s(89.0));
+    let least = s.splat_f32s(-87.0);
     let tiny = s.less_than_f32s(x, least);
     let inside = s.select_f32s(tiny, least, x);
-    let inside = s.select_f32s(s.greater_than_f32s(x, most), most, inside);
     let shifted = mul_add(s, inside, s.splat_f32s(std::f32::consts::LOG2_E), s.splat_f32s(ROUND));
     let n = s.sub_f32s(shifted, s.splat_f32s(ROUND));
     let r = mul_add(s, n, s.splat_f32s(-LN2_HIGH), inside);

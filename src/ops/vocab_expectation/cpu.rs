@@ -227,5 +227,5 @@ fn weight<S: Simd>(s: S, x: S::f32s, best: S::f32s) -> (S::f32s, S::f32s) {
     let (distance, bound) = (s.sub_f32s(x, best), s.splat_f32s(-200.0));
     // NaN is not less.
     let bounded = s.select_f32s(s.less_than_f32s(distance, bound), bound, distance);
-    (simd::exp(s, distance), bounded)
+    (simd::exp_of_least(s, distance), bounded)
 }

@@ -126,8 +126,11 @@ fn products<S: Simd, const N: usize>(
     groups: &[Group; N],
     seen: &[S::f32s],
 ) -> [S::f32s; N] {
-    let columns: [&[S::f32s]; N] = std::array::from_fn(|n| &keys[groups[n].at..]);
-    let steps = groups.map(|group| group.step);
+    let mut columns: [&[S::f32s]; N] = [&[]; N];
+    let mut steps = [0; N];
+    for n in 0..N {
+        (columns[n], steps[n]) = (&keys[groups[n].at..], groups[n].step);
+    }
     let mut sums = [s.splat_f32s(0.0); N];
     for (p, &query) in query.iter().enumerate() {
         for n in 0..N {

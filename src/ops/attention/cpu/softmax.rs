@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::side::Side;
 use crate::host::gemm::{Columns, Left, multiply};
-use crate::host::simd::{self, Simd, WithSimd, dot, exp};
+use crate::host::simd::{self, Simd, WithSimd, dot, exp_of_least};
 use crate::{Result, memory};
 
 /// Keys of a fold.
@@ -117,7 +117,7 @@ fn weigh<S: Simd>(s: S, scores: &mut [f32], top: &mut f32, total: &mut f32, sums
     // NaN is left to the exponentials.
     let best = largest(s, scores).max(*top);
     if best > *top {
-        let shrink = simd::first::<S>(exp(s, s.splat_f32s(*top - best)));
+        let shrink = simd::first::<S>(exp_of_least(s, s.splat_f32s(*top - best)));
         simd::scale(s, sums, shrink);
         *total *= shrink;
         *top = best;
@@ -145,7 +145,7 @@ fn weigh<S: Simd>(s: S, scores: &mut [f32], top: &mut f32, total: &mut f32, sums
 #[inline(always)]
 pub(super) fn weight<S: Simd>(s: S, score: S::f32s, best: S::f32s) -> S::f32s {
     let masked = s.less_than_or_equal_f32s(score, s.splat_f32s(0.5 * MASKED));
-    s.select_f32s(masked, s.splat_f32s(0.0), exp(s, s.sub_f32s(score, best)))
+    s.select_f32s(masked, s.splat_f32s(0.0), exp_of_least(s, s.sub_f32s(score, best)))
 }
 
 #[inline(always)]
