@@ -55,6 +55,13 @@ impl Host {
         }
     }
 
+    /// `work` on one of the threads that ops share their work out to: from elsewhere, each op would be handed over and
+    /// waited for.
+    pub(super) fn within<T: Send>(&mut self, work: impl FnOnce(&mut Self) -> T + Send) -> T {
+        crate::host::threads::ready();
+        rayon::scope(|_| work(self))
+    }
+
     pub(super) fn run_node(&mut self, graph: &Graph, index: usize) -> Result<()> {
         crate::host::threads::ready();
         let node = &graph.nodes[index];
