@@ -5,7 +5,7 @@ mod common;
 use std::path::{Path, PathBuf};
 
 use drdiff::model::{Config, DenoiseInput, Denoised, Weights, denoise};
-use drdiff::{Device, Method, Sampler, Tensor};
+use drdiff::{Device, Method, Model, Sampler, Tensor};
 use drdiff_check::nmse;
 use safetensors::{Dtype, SafeTensors};
 
@@ -92,4 +92,45 @@ fn whole_runs_are_langflows() {
             assert_tokens(&got.token, &golden, &case, 1e-2);
         }
     }
+}
+
+/// GPT-2's own two files stand for the `tokenizer.json` that holds the same.
+#[test]
+fn a_tokenizer_of_two_files_is_that_of_one() {
+    let json: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(folder().join("tokenizer.json")).unwrap()).unwrap();
+    let scratch = tempfile::tempdir().unwrap();
+    for name in ["config.json", "model.safetensors"] {
+        std::fs::copy(folder().join(name), scratch.path().join(name)).unwrap();
+    }
+    let write = |name: &str, text: &str| std::fs::write(scratch.path().join(name), text).unwrap();
+    let load = || Model::load(scratch.path(), &Device::Cpu).map_err(|error| drdiff::explain(&error));
+    write("vocab.json", &json["model"]["vocab"].to_string());
+    assert!(load().unwrap_err().contains("merges.txt"));
+    let merge = |pair: &serde_json::Value| match pair.as_str() {
+        Some(pair) => pair.to_owned(),
+        None => format!("{} {}", pair[0].as_str().unwrap(), pair[1].as_str().unwrap()),
+    };
+    let merges: Vec<_> = json["model"]["merges"].as_array().unwrap().iter().map(merge).collect();
+    write("merges.txt", &format!("#version: 0.2\n{}\n", merges.join("\n")));
+    let (own, whole) = (load().unwrap(), Model::load(folder(), &Device::Cpu).unwrap());
+    assert_eq!(own.vocabulary().eos(), whole.vocabulary().eos());
+    for text in ["The fox and the owl went home.", "  spaces, 12,345 and\nnew lines ", "caf\u{e9} \u{1f98a}", "<|endoftext|>"] {
+        let ids = own.vocabulary().encode(text).unwrap();
+        assert_eq!(ids, whole.vocabulary().encode(text).unwrap(), "{text}");
+        assert_eq!(own.vocabulary().decode(&ids).unwrap(), text);
+    }
+    for (wrong, said) in [
+        ("a", "has `a` in line 1, expected two pieces"),
+        ("a b c", "has `a b c` in line 1"),
+        ("#version: 0.2\n\nnowhere b", "merges to or from `nowhere` in line 3"),
+    ] {
+        write("merges.txt", wrong);
+        let error = load().unwrap_err();
+        assert!(error.contains(said) && error.contains("merges.txt"), "{error}");
+    }
+    write("merges.txt", "");
+    write("vocab.json", "{\"a\": -1}");
+    let error = load().unwrap_err();
+    assert!(error.contains("vocab.json") && error.contains("`a`"), "{error}");
 }

@@ -1,39 +1,39 @@
-// Parameters, bindings and epilogue shared by the kernels of `linear`.
+// Buffers and epilogue of `linear`. Buffers hold elements as `held`; `loads` and `saves` are the files that
+// load and save such.
+#parameters held loads saves
 #import lib/activation.wgsl
 #import lib/grid.wgsl
+#import lib/linear_params.wgsl
+#import lib/stored.wgsl
 
-struct Params {
-    m: u32,
-    k: u32,
-    n: u32,
-    activation: u32,
-    bias: u32,
-    residual: u32,
-    gate: u32,
-    // First element of the gate's n values in its buffer.
-    gate_offset: u32,
-}
+@group(0) @binding(1) var<storage, read> x: array<held>;
+@group(0) @binding(2) var<storage, read> weight: array<held>;
+@group(0) @binding(3) var<storage, read> bias: array<held>;
+@group(0) @binding(4) var<storage, read> residual: array<held>;
+@group(0) @binding(6) var<storage, read_write> y: array<held>;
 
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read> weight: array<f32>;
-@group(0) @binding(3) var<storage, read> bias: array<f32>;
-@group(0) @binding(4) var<storage, read> residual: array<f32>;
-@group(0) @binding(5) var<storage, read> gate: array<f32>;
-@group(0) @binding(6) var<storage, read_write> y: array<f32>;
+#import lib/loads.wgsl load=load_x buffer=x
+#import lib/loads.wgsl load=load_weight buffer=weight
+#import lib/loads.wgsl load=load_bias buffer=bias
+#import lib/loads.wgsl load=load_residual buffer=residual
+#import lib/saves.wgsl save=save_y buffer=y
 
-fn store(row: u32, column: u32, sum: f32) {
-    var value = sum;
+// The sums of four columns of a row on their way into y.
+fn finish(row: u32, column: u32, sums: vec4<f32>) {
+    if row >= params.m || column >= params.n {
+        return;
+    }
+    let four = column / 4u;
+    var value = sums;
     if params.bias != 0u {
-        value += bias[column];
+        value += load_bias(0u, four, params.n);
     }
     value = activate(params.activation, value);
     if params.gate != 0u {
-        value *= gate[params.gate_offset + column];
+        value *= load_gate(params.gate_offset, four, params.n);
     }
-    let index = row * params.n + column;
     if params.residual != 0u {
-        value += residual[index];
+        value += load_residual(row * params.n, four, params.n);
     }
-    y[index] = value;
+    save_y(row * params.n, four, params.n, value);
 }

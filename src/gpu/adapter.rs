@@ -220,6 +220,9 @@ pub struct GpuOptions {
     /// For work on the kernels: a folder as `shaders/`, read when a kernel is first used on the opened device, instead
     /// of the files that were built in.
     pub shaders: Option<PathBuf>,
+    /// A folder to keep compiled pipelines in from run to run, where the back end lets them be kept (Vulkan); `None` keeps
+    /// none. Its files are trusted: it is to be the user's own.
+    pub cache: Option<PathBuf>,
 }
 
 /// How a device of the caller's is used.
@@ -234,6 +237,8 @@ pub struct BorrowOptions {
     pub bounds_checks: BoundsChecks,
     /// As [`GpuOptions::shaders`].
     pub shaders: Option<PathBuf>,
+    /// As [`GpuOptions::cache`], if the device was opened with `PIPELINE_CACHE`.
+    pub cache: Option<PathBuf>,
 }
 
 /// An adapter as `drdiff info` lists it.

@@ -27,6 +27,9 @@ pub struct Capabilities {
     pub workgroup_memory: u32,
     /// Bytes of the largest storage binding.
     pub binding: u64,
+    /// Whether a processor stands in for a GPU: workgroup memory is then no faster than other memory, and threads wait
+    /// for one another by being put aside.
+    pub software: bool,
 }
 
 impl Capabilities {
@@ -39,6 +42,7 @@ impl Capabilities {
             matrices: Vec::new(),
             workgroup_memory: limits.max_compute_workgroup_storage_size,
             binding: limits.max_storage_buffer_binding_size,
+            software: false,
         }
     }
 
@@ -53,6 +57,7 @@ impl Capabilities {
             matrices: Vec::new(),
             workgroup_memory: limits.max_compute_workgroup_storage_size,
             binding: limits.max_storage_buffer_binding_size.min(limits.max_buffer_size),
+            software: info.device_type == wgpu::DeviceType::Cpu,
         }
     }
 

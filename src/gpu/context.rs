@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
+use super::cache::PipelineFile;
 use super::health::Health;
 use super::scope::{Caught, Scope, now, reported};
 use super::wait::Poller;
@@ -53,6 +54,8 @@ pub(super) struct Inner {
     pub(super) capabilities: Capabilities,
     pub(super) tier: Tier,
     pub(super) shaders: Option<PathBuf>,
+    /// Pipelines from earlier runs, and for later ones.
+    pub(super) kept: Option<PipelineFile>,
 }
 
 /// Where a constant has a buffer; keeps nothing alive.
@@ -108,7 +111,7 @@ impl Gpu {
         if let Some(missing) = adapter::missing(tier, adapter.features()) {
             return Err(Error::Tier { tier: tier.name(), device: info.name, missing });
         }
-        let wanted = wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::SUBGROUP;
+        let wanted = wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::SUBGROUP | wgpu::Features::PIPELINE_CACHE;
         let required_features = adapter.features() & wanted;
         let (device, queue) = adapter
             .request_device(&wgpu::DeviceDescriptor {
@@ -119,8 +122,8 @@ impl Gpu {
             })
             .await
             .map_err(|source| Error::Open { device: info.name.clone(), source })?;
-        let GpuOptions { bounds_checks, shaders, .. } = options.clone();
-        let options = BorrowOptions { take_callbacks: true, tier: Some(tier), bounds_checks, shaders };
+        let GpuOptions { bounds_checks, shaders, cache, .. } = options.clone();
+        let options = BorrowOptions { take_callbacks: true, tier: Some(tier), bounds_checks, shaders, cache };
         Ok(Some(Self::from_wgpu_with(&adapter, device, queue, &options)))
     }
 
@@ -141,6 +144,7 @@ impl Gpu {
         let info = adapter.get_info();
         let inner = Inner {
             capabilities: Capabilities::of(&device, &info),
+            kept: options.cache.as_ref().and_then(|folder| PipelineFile::open(folder, &device, &info)),
             info,
             health: Health::new(device, options.take_callbacks),
             queue,
@@ -153,6 +157,11 @@ impl Gpu {
             shaders: options.shaders.clone(),
         };
         Self::of(Arc::new(inner), None)
+    }
+
+    /// Why pipelines that an earlier run kept are of no use, where there are such.
+    pub fn note(&self) -> Option<&str> {
+        self.inner.kept.as_ref()?.note.as_deref()
     }
 
     /// The adapter's name, backend and driver.

@@ -1,6 +1,11 @@
 //! The GPU: adapter choice, device, kernels, buffers, errors and device loss.
 
 mod adapter;
+#[cfg(not(target_family = "wasm"))]
+mod cache;
+#[cfg(target_family = "wasm")]
+#[path = "cache_absent.rs"]
+mod cache;
 mod capabilities;
 mod context;
 #[cfg(test)]

@@ -1,10 +1,57 @@
 //! Pipelines of kernels, each made once.
 
+#[cfg(not(target_family = "wasm"))]
+use std::panic::resume_unwind;
+
 use super::context::Gpu;
 use super::{BoundsChecks, Kernel, ZERO_WORKGROUP_MEMORY, lock};
 use crate::Result;
 
+/// Threads that compile at most: a driver's compiler is no lighter than wgpu's.
+#[cfg(not(target_family = "wasm"))]
+const MAX_COMPILERS: usize = 8;
+
 impl Gpu {
+    /// Makes the pipelines of kernels, several at a time: compilers take most of the time to a first step.
+    ///
+    /// # Errors
+    /// If the driver refuses one.
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) fn compile(&self, kernels: &[Kernel]) -> Result<()> {
+        use std::sync::atomic::{AtomicUsize, Ordering};
+
+        let next = AtomicUsize::new(0);
+        let work = || {
+            // A handle of its own, as error scopes are a thread's.
+            let gpu = self.clone();
+            while let Some(kernel) = kernels.get(next.fetch_add(1, Ordering::Relaxed)) {
+                gpu.pipeline(kernel)?;
+            }
+            Ok(())
+        };
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let threads = cores.min(kernels.len()).min(MAX_COMPILERS);
+        let made = std::thread::scope(|scope| {
+            let others: Vec<_> = (1..threads)
+                .map_while(|_| std::thread::Builder::new().name("drdiff compiler".into()).spawn_scoped(scope, work).ok())
+                .collect();
+            let own = work();
+            let joined = others.into_iter().map(|other| other.join().unwrap_or_else(|panic| resume_unwind(panic)));
+            joined.fold(own, |all, one| all.and(one))
+        });
+        made?;
+        if let Some(kept) = &self.inner.kept {
+            kept.save(lock(&self.inner.pipelines).len());
+        }
+        Ok(())
+    }
+
+    /// A browser compiles by itself, in the background.
+    #[cfg(target_family = "wasm")]
+    pub(crate) fn compile(&self, _: &[Kernel]) -> Result<()> {
+        Ok(())
+    }
+
     /// The pipeline of a kernel, made at the first call.
     ///
     /// # Errors
@@ -47,7 +94,7 @@ impl Gpu {
                     zero_initialize_workgroup_memory: ZERO_WORKGROUP_MEMORY,
                     ..Default::default()
                 },
-                cache: None,
+                cache: self.inner.kept.as_ref().map(|kept| &kept.cache),
             })
         })?;
         self.check()?;

@@ -2,7 +2,8 @@
 
 use super::choose::{Select, place, runnable};
 use super::{Executor, ExecutorOptions, Graph, Value};
-use crate::op::{Accuracy, Arguments, Entry, Op};
+use crate::gpu::Tier;
+use crate::op::{Accuracy, Arguments, Cost, Entry, Op, Shapes};
 use crate::{Device, Result, Tensor};
 
 /// An op with its inputs.
@@ -34,19 +35,45 @@ impl Call {
         (self.op, self.inputs)
     }
 
-    /// The places of the choices of kernels that `device` can run it by, the one that it takes by itself first; just 0 on
-    /// the host, which has no kernels.
+    fn shapes(&self) -> Result<Shapes> {
+        let descs: Vec<_> = self.inputs.iter().map(|input| input.as_ref().map(Tensor::desc)).collect();
+        self.op.infer(&descs)
+    }
+
+    /// Its work.
+    ///
+    /// # Errors
+    /// If the inputs do not suit the op.
+    pub fn cost(&self) -> Result<Cost> {
+        Ok(self.op.cost(&self.shapes()?))
+    }
+
+    /// The ways in which `device` can compute it, the one that it takes by itself first: one for each choice of kernels,
+    /// and just one on the host, which has no kernels.
+    ///
+    /// # Errors
+    /// If the inputs do not suit the op.
+    pub fn ways(&self, device: &Device) -> Result<Vec<Way>> {
+        let shapes = self.shapes()?;
+        let Device::Gpu(gpu) = device else { return Ok(vec![Way::default()]) };
+        let choices = runnable(&*self.op, &shapes, gpu.capabilities())?;
+        let preferred = place(&choices, Select::Tier(gpu.tier()));
+        let others = (0..choices.len()).filter(|&place| place != preferred);
+        let way = |place: usize| {
+            let mut kernels: Vec<_> =
+                choices[place].dispatches.iter().map(|dispatch| dispatch.kernel.label()).collect();
+            kernels.dedup();
+            Way { place, tier: choices[place].tier(), kernels }
+        };
+        Ok([preferred].into_iter().chain(others).map(way).collect())
+    }
+
+    /// The places of [`Call::ways`].
     ///
     /// # Errors
     /// If the inputs do not suit the op.
     pub fn choices(&self, device: &Device) -> Result<Vec<usize>> {
-        let Device::Gpu(gpu) = device else { return Ok(vec![0]) };
-        let descs: Vec<_> = self.inputs.iter().map(|input| input.as_ref().map(Tensor::desc)).collect();
-        let shapes = self.op.infer(&descs)?;
-        let choices = runnable(&*self.op, &shapes, gpu.capabilities())?;
-        let preferred = place(&choices, Select::Tier(gpu.tier()));
-        let others = (0..choices.len()).filter(|&place| place != preferred);
-        Ok([preferred].into_iter().chain(others).collect())
+        Ok(self.ways(device)?.into_iter().map(|way| way.place).collect())
     }
 
     /// A graph of this op alone, ready to run on `device`.
@@ -81,6 +108,17 @@ impl Call {
         let outputs = signature.written().collect();
         Ok(Prepared { executor, values: written, inputs: self.inputs, outputs })
     }
+}
+
+/// A way to compute a call on a device.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Way {
+    /// What [`ExecutorOptions::choice`] takes for it.
+    pub place: usize,
+    /// The highest tier of its kernels.
+    pub tier: Tier,
+    /// Its kernels in order, with their constants; none on the host.
+    pub kernels: Vec<String>,
 }
 
 /// A call on a device.

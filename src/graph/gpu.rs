@@ -1,12 +1,12 @@
 //! A graph on a GPU: its buffers, and commands that are recorded once.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use super::recorded::{Bindings, record};
 use super::run::{ExecutorOptions, Ops, Staged, Submitted};
 use super::{Constant, Graph, Plan, Source, Value};
-use crate::gpu::{Binding, Command, Gpu, Profiler};
+use crate::gpu::{Binding, Command, Gpu, Kernel, Profiler};
 use crate::op::Choice;
 use crate::{Error, Result};
 
@@ -46,6 +46,13 @@ fn submits(flops: &[f64], most: f64) -> Vec<Range<usize>> {
     }
     ranges.push(first..flops.len());
     ranges
+}
+
+/// The kernels of these choices, each once.
+fn kernels(choices: &[Choice]) -> Vec<Kernel> {
+    let all = choices.iter().flat_map(|choice| &choice.dispatches).map(|dispatch| dispatch.kernel);
+    let mut seen = HashSet::new();
+    all.filter(|kernel| seen.insert(*kernel)).collect()
 }
 
 /// What a graph has on a GPU, as it is made.
@@ -123,6 +130,7 @@ impl GpuMemory {
         for (index, info) in graph.values.iter().enumerate() {
             gpu.check_binding(&graph.label(index), info.desc.bytes())?;
         }
+        gpu.compile(&kernels(choices))?;
         let made = gpu.build(|gpu| Made::new(gpu, graph, plan, choices, options)).await?;
         let Made { buffers, commands, profiler, guarded, constants } = made;
         let mut staged = 0;

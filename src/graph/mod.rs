@@ -12,7 +12,7 @@ mod recorded;
 mod reference;
 mod run;
 
-pub use call::{Call, Prepared};
+pub use call::{Call, Prepared, Way};
 pub use choose::runnable;
 pub use executor::Executor;
 pub use plan::{Lifetime, Plan};

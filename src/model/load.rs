@@ -10,8 +10,8 @@ use super::{Inner, Model};
 use crate::{Device, Result};
 
 impl Model {
-    /// Reads a model directory: `config.json`, `tokenizer.json` and `model.safetensors` (or its shards and their index).
-    /// Without the feature `tokenizer`, `tokenizer.json` is not looked at.
+    /// Reads a model directory: `config.json`, `tokenizer.json` (or GPT-2's own `vocab.json` and `merges.txt`) and
+    /// `model.safetensors` (or its shards and their index). Without the feature `tokenizer`, no tokenizer is looked at.
     ///
     /// # Errors
     /// If a file is missing or damaged, or they contradict each other.
@@ -19,10 +19,10 @@ impl Model {
     pub fn load(folder: impl AsRef<Path>, device: &Device) -> Result<Self> {
         let folder = folder.as_ref();
         let config = Config::read(&folder.join("config.json"))?;
-        let vocabulary = match cfg!(feature = "tokenizer") {
-            true => Vocabulary::read(&folder.join("tokenizer.json"), &config)?,
-            false => Vocabulary::without_tokenizer(&config),
-        };
+        #[cfg(feature = "tokenizer")]
+        let vocabulary = Vocabulary::read_folder(folder, &config)?;
+        #[cfg(not(feature = "tokenizer"))]
+        let vocabulary = Vocabulary::without_tokenizer(&config);
         Self::of(config, vocabulary, Tensors::read(folder)?, device)
     }
 

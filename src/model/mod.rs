@@ -8,6 +8,8 @@ mod denoiser;
 #[cfg(not(target_family = "wasm"))]
 mod folder;
 mod generation;
+#[cfg(all(feature = "tokenizer", not(target_family = "wasm")))]
+mod gpt2_files;
 mod load;
 mod network;
 mod sampler;

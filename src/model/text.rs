@@ -30,6 +30,24 @@ impl Vocabulary {
         Self::parse(path, &crate::files::read_model_file(path)?, config)
     }
 
+    /// Reads the tokenizer of a folder: its `tokenizer.json`, or if there is none, its `vocab.json` and `merges.txt`.
+    #[cfg(all(feature = "tokenizer", not(target_family = "wasm")))]
+    pub(super) fn read_folder(folder: &Path, config: &Config) -> Result<Self> {
+        use crate::files::read_model_file;
+
+        // A link that leads nowhere is a file all the same.
+        let lacks = |path: &Path| {
+            std::fs::symlink_metadata(path).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+        };
+        let [json, vocab, merges] = ["tokenizer.json", "vocab.json", "merges.txt"].map(|name| folder.join(name));
+        if !lacks(&json) || lacks(&vocab) {
+            return Self::read(&json, config);
+        }
+        let (pieces, pairs) = (read_model_file(&vocab)?, read_model_file(&merges)?);
+        let bytes = super::gpt2_files::tokenizer_json((&vocab, &pieces), (&merges, &pairs), config)?;
+        Self::parse(&vocab, &bytes, config)
+    }
+
     /// The same of the bytes of a `tokenizer.json`, which errors call `path`.
     ///
     /// # Errors

@@ -15,7 +15,7 @@ use crate::op::{ReferenceData, ReferenceIo};
 use crate::{Desc, Error, Result};
 
 /// The most experts there may be.
-pub const MAX_EXPERTS: usize = shaders::experts_scan::MAX_EXPERTS as usize;
+pub const MAX_EXPERTS: usize = shaders::experts_top_k::MAX_EXPERTS as usize;
 
 /// A mixture of SwiGLU experts of different widths, without dropping: see [`SIGNATURE`].
 ///
@@ -110,8 +110,8 @@ impl Op for Experts {
         Ok(shapes)
     }
 
-    fn choices(&self, shapes: &Shapes, _device: &Capabilities) -> Result<Vec<Choice>> {
-        gpu::choices(self, shapes)
+    fn choices(&self, shapes: &Shapes, device: &Capabilities) -> Result<Vec<Choice>> {
+        gpu::choices(self, shapes, device)
     }
 
     #[cfg(feature = "cpu")]

@@ -83,8 +83,8 @@ impl Op for Linear {
         Ok(shapes)
     }
 
-    fn choices(&self, shapes: &Shapes, _device: &Capabilities) -> Result<Vec<Choice>> {
-        gpu::choices(self, shapes)
+    fn choices(&self, shapes: &Shapes, device: &Capabilities) -> Result<Vec<Choice>> {
+        gpu::choices(self, shapes, device)
     }
 
     #[cfg(feature = "cpu")]

@@ -5,6 +5,7 @@
 
 mod cases;
 mod compare;
+mod copy;
 mod judge;
 mod near_tie;
 mod random;
@@ -14,8 +15,9 @@ mod suite;
 mod values;
 mod verify;
 
-pub use cases::{Case, benches, cases};
+pub use cases::{Case, Wanted, benches, cases, sized};
 pub use compare::{Difference, first_difference};
+pub use copy::Copy;
 pub use judge::{Check, Judged, Rule, exceeds, nmse, trivial};
 pub use random::Gen;
 pub use relation::{Calls, Claim, Outputs, Relation};

@@ -27,6 +27,14 @@ enum TierArg {
     Coop,
 }
 
+/// Where compiled kernels are kept: `$DRDIFF_CACHE`, nowhere if that is empty, else with the user's other caches.
+fn cache() -> Option<PathBuf> {
+    match std::env::var_os("DRDIFF_CACHE") {
+        Some(folder) => Some(folder).filter(|folder| !folder.is_empty()).map(PathBuf::from),
+        None => dirs::cache_dir().map(|folder| folder.join("drdiff").join("pipelines")),
+    }
+}
+
 /// `--model`.
 #[derive(Args, Clone)]
 pub struct ModelArgs {
@@ -48,7 +56,7 @@ impl ModelArgs {
 impl DeviceArgs {
     /// Opens the device and says on standard error which one it is.
     pub fn open(&self) -> drdiff::Result<Device> {
-        self.open_with(GpuOptions::default())
+        self.open_with(GpuOptions { cache: cache(), ..GpuOptions::default() })
     }
 
     /// Like `open`, with more options of a GPU; device and tier are those of the command line.
@@ -60,6 +68,11 @@ impl DeviceArgs {
         });
         let device = Device::open(&GpuOptions { device: self.device.clone(), tier, ..options })?;
         crate::note(format_args!("device: {}", device.name()));
+        if let Device::Gpu(gpu) = &device
+            && let Some(note) = gpu.note()
+        {
+            crate::note(note);
+        }
         // Every device has work for the host.
         if let Some(note) = &drdiff::host_threads().note {
             crate::note(note);

@@ -46,10 +46,13 @@ fn logits(g: &mut Gen, kind: &str, tokens: usize, experts: usize) -> Tensor {
 
 const KINDS: [&str; 9] = ["normal", "normal", "normal", "ties", "equal", "zeros", "huge", "largest", "one expert"];
 
-/// A case of random settings around the edges of tiles and blocks.
-fn mixed(g: &mut Gen, index: usize) -> Case {
+/// A case of random settings around the edges of tiles and blocks; `fours`: of sizes that are read four at a time.
+fn mixed(g: &mut Gen, index: usize, fours: bool) -> Case {
     let tokens = g.pick(&[1, 2, 3, 5, 8, 15, 31, 32, 33, 50, 63, 64, 65, 97, 129]);
-    let dim = g.pick(&[1, 2, 3, 7, 15, 16, 17, 31, 33, 48, 63, 64, 65, 80]);
+    let dim = match fours {
+        true => g.pick(&[4, 12, 16, 60, 64, 68, 132]),
+        false => g.pick(&[1, 2, 3, 7, 15, 16, 17, 31, 33, 48, 63, 64, 65, 80]),
+    };
     let experts = g.pick(&[1, 2, 3, 4, 4, 5, 7, 8, 13]);
     let k = match g.below(4) {
         0 => 1,
@@ -58,6 +61,7 @@ fn mixed(g: &mut Gen, index: usize) -> Case {
         _ => 1 + g.below(experts),
     };
     let set: &[u32] = match g.below(4) {
+        _ if fours => &[0, 4, 12, 28, 32, 36, 64, 68, 100],
         0 => &[0, 96, 192],
         1 => &[16, 32, 64],
         _ => &[0, 1, 5, 15, 16, 17, 33, 63, 64, 65, 100],
@@ -97,7 +101,8 @@ fn mixed(g: &mut Gen, index: usize) -> Case {
 }
 
 pub(super) fn cases(g: &mut Gen) -> Vec<Case> {
-    let mut cases: Vec<Case> = (0..500).map(|index| mixed(g, index)).collect();
+    let mut cases: Vec<Case> = (0..500).map(|index| mixed(g, index, false)).collect();
+    cases.extend((500..600).map(|index| mixed(g, index, true)));
     // Many experts, and all the chosen.
     for (experts, k) in [(64, 8), (100, 3), (255, 1), (256, 2), (256, 256)] {
         let widths: Vec<u32> = (0..experts).map(|e| e as u32 % 4).collect();
@@ -110,6 +115,14 @@ pub(super) fn cases(g: &mut Gen) -> Vec<Case> {
         let logits = logits(g, "normal", tokens, 2);
         let arguments = case(g, &[tokens], 17, &[7, 20], k, logits);
         cases.push(Case::new(format!("N={tokens}, tall tiles, top_k={k}"), arguments));
+    }
+    // Blocks of more tokens than top-k takes at a time.
+    for (tokens, experts, k) in [(4097, 3, 2), (9000, 5, 3)] {
+        let widths: Vec<u32> = (0..experts).map(|e| 4 * e as u32).collect();
+        let kind = g.pick(&["normal", "ties"]);
+        let logits = logits(g, kind, tokens, experts);
+        let arguments = case(g, &[tokens], 12, &widths, k, logits);
+        cases.push(Case::new(format!("N={tokens}, long blocks, top_k={k}"), arguments));
     }
     // More scratch than one pass has.
     let logits_of_passes = logits(g, "normal", 66_000, 4);

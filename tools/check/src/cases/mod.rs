@@ -14,6 +14,7 @@ mod rope;
 mod rounding;
 mod router;
 mod segment_mean;
+mod sized;
 mod solver;
 mod solver_step;
 mod time_embedding;
@@ -22,6 +23,8 @@ mod vocab_expectation;
 use drdiff::op::{Arguments, Entry};
 
 use crate::Gen;
+
+pub use sized::{Wanted, sized};
 
 /// One named call.
 #[derive(Clone, Debug)]

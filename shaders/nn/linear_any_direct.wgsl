@@ -1,0 +1,4 @@
+// linear as in nn/linear_direct for any k and n, element by element. Bindings and grid as there.
+#import lib/product_direct.wgsl
+#import lib/linear.wgsl held=One loads=load_ones saves=save_ones
+#import lib/linear_tile.wgsl
