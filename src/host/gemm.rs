@@ -80,11 +80,7 @@ impl Packed {
     /// # Errors
     /// If memory is refused.
     pub(crate) fn new(right: Right<'_>, k: usize, n: usize) -> Result<Self> {
-        let mut packed = Self::zeroed(k, n, DEPTH)?;
-        packed.blocks().for_each(|(from, panel, words)| {
-            words.chunks_mut(panel).enumerate().for_each(|panel| right.pack(from, n, panel));
-        });
-        Ok(packed)
+        Ok(Self::zeroed(k, n, DEPTH, Widths::new())?.packed(right))
     }
 
     /// Packs over all cores.
@@ -92,9 +88,10 @@ impl Packed {
     /// # Errors
     /// If memory is refused.
     pub(crate) fn parallel(right: Right<'_>, k: usize, n: usize) -> Result<Self> {
-        let mut packed = Self::zeroed(k, n, DEPTH)?;
+        let mut packed = Self::zeroed(k, n, DEPTH, Widths::new())?;
+        let widths = packed.widths;
         packed.blocks().for_each(|(from, panel, words)| {
-            words.par_chunks_mut(panel).enumerate().for_each(|panel| right.pack(from, n, panel));
+            words.par_chunks_mut(panel).enumerate().for_each(|panel| right.pack(from, n, widths, panel));
         });
         Ok(packed)
     }
@@ -104,21 +101,33 @@ impl Packed {
     /// # Errors
     /// If memory is refused.
     pub(crate) fn whole(right: Right<'_>, k: usize, n: usize) -> Result<Self> {
-        let mut packed = Self::zeroed(k, n, k)?;
-        packed.blocks().for_each(|(from, panel, words)| {
-            words.chunks_mut(panel).enumerate().for_each(|panel| right.pack(from, n, panel));
-        });
-        Ok(packed)
+        Ok(Self::zeroed(k, n, k, Widths::new())?.packed(right))
     }
 
-    fn zeroed(k: usize, n: usize, depth: usize) -> Result<Self> {
-        let widths = Widths::new();
+    /// Packs `right` as one block, with zeros to the end of the last panel.
+    ///
+    /// # Errors
+    /// If memory is refused.
+    pub(crate) fn full(right: Right<'_>, k: usize, n: usize) -> Result<Self> {
+        let panel = Widths::new().panel;
+        Ok(Self::zeroed(k, n, k, Widths { lanes: panel, panel })?.packed(right))
+    }
+
+    fn packed(mut self, right: Right<'_>) -> Self {
+        let (n, widths) = (self.n, self.widths);
+        self.blocks().for_each(|(from, panel, words)| {
+            words.chunks_mut(panel).enumerate().for_each(|panel| right.pack(from, n, widths, panel));
+        });
+        self
+    }
+
+    fn zeroed(k: usize, n: usize, depth: usize, widths: Widths) -> Result<Self> {
         let words = k * n.next_multiple_of(widths.lanes);
         let lines = memory::zeroed("the right side of a matrix product", words.div_ceil(16))?;
         Ok(Self { lines, k, n, depth: depth.clamp(1, k.max(1)), widths })
     }
 
-    /// Columns, with those that fill up the last vector.
+    /// Columns, with those that fill up the last vector, or panel.
     pub(crate) fn padded(&self) -> usize {
         self.n.next_multiple_of(self.widths.lanes)
     }
@@ -154,8 +163,7 @@ impl Packed {
 
 impl Right<'_> {
     /// One panel `[depth, width]` from row `p` on.
-    fn pack(self, p: usize, n: usize, (index, words): (usize, &mut [f32])) {
-        let widths = Widths::new();
+    fn pack(self, p: usize, n: usize, widths: Widths, (index, words): (usize, &mut [f32])) {
         let j = index * widths.panel;
         let width = widths.panel.min(n.next_multiple_of(widths.lanes) - j);
         let (columns, depth) = (width.min(n - j), words.len() / width);

@@ -9,7 +9,7 @@ pub(super) struct Side {
     pub keys: Packed,
     /// The right side of weights times values: `[n, Dh]`.
     pub values: Packed,
-    /// Values like the keys, where dilations need them.
+    /// Values like the keys, in whole panels both, where [`diagonals`](super::diagonals) need them.
     pub turned: Option<Packed>,
     pub len: usize,
 }
@@ -19,10 +19,15 @@ impl Side {
     ///
     /// # Errors
     /// If memory is refused.
-    pub(super) fn new(k: &[f32], v: &[f32], stride: usize, len: usize, d: usize, turned: bool) -> Result<Self> {
-        let turned = turned.then(|| Packed::whole(Right::Rows(v, stride), d, len)).transpose()?;
+    pub(super) fn new(k: &[f32], v: &[f32], stride: usize, len: usize, d: usize, dilated: bool) -> Result<Self> {
         let values = Packed::whole(Right::Columns(v, stride), len, d)?;
-        Ok(Self { keys: Packed::whole(Right::Rows(k, stride), d, len)?, values, turned, len })
+        let (keys, turned) = if dilated {
+            let full = |x| Packed::full(Right::Rows(x, stride), d, len);
+            (full(k)?, Some(full(v)?))
+        } else {
+            (Packed::whole(Right::Rows(k, stride), d, len)?, None)
+        };
+        Ok(Self { keys, values, turned, len })
     }
 
     /// The rows at `positions`.
