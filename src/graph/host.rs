@@ -79,7 +79,11 @@ impl Host {
             let value = (*value)?;
             (!written.contains(&value)).then(|| self.words(graph, value.index()))
         });
-        let inputs = Inputs(inputs.collect());
+        let prepared = node.inputs.iter().map(|value| match &graph.values[(*value)?.index()].source {
+            Source::Constant(constant) => Some(constant.prepared()),
+            _ => None,
+        });
+        let inputs = Inputs { words: inputs.collect(), prepared: prepared.collect() };
         let mut slices =
             taken.iter_mut().zip(&written).map(|(words, value)| &mut words[..graph.values[value.index()].desc.len()]);
         let outputs = Outputs(slices.by_ref().take(node.outputs.len()).collect());

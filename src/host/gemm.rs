@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use super::prepared::{Prepared, form};
 use super::simd::{self, Simd, WithSimd, mul_add};
 use crate::{Result, memory};
 
@@ -338,13 +339,13 @@ fn tile<S: Simd, const M: usize, const V: usize>(
 }
 
 /// `y [m, n] = x [m, k] weight [n, k]^T` over all cores; then `finish` is given rows of `y` and which is the first of
-/// them.
+/// them. What is packed of the weight is kept with it where that pays.
 ///
 /// # Errors
 /// If memory is refused.
 pub(crate) fn x_times_transposed(
     x: &[f32],
-    weight: &[f32],
+    (weight, prepared): (&[f32], Option<&Prepared>),
     y: &mut [f32],
     [m, k, n]: [usize; 3],
     finish: impl Fn(usize, &mut [f32]) + Sync,
@@ -352,12 +353,16 @@ pub(crate) fn x_times_transposed(
     if m == 0 || n == 0 {
         return Ok(());
     }
-    if m * k * n < SERIAL {
-        product(x, &Packed::new(Right::Rows(weight, k), k, n)?, y);
+    let serial = m * k * n < SERIAL;
+    let right = form(prepared, [m, k * n], &[k, n], || match serial {
+        true => Packed::new(Right::Rows(weight, k), k, n),
+        false => Packed::parallel(Right::Rows(weight, k), k, n),
+    })?;
+    if serial {
+        product(x, &right, y);
         finish(0, y);
         return Ok(());
     }
-    let right = Packed::parallel(Right::Rows(weight, k), k, n)?;
     let task = m.div_ceil(4 * rayon::current_num_threads()).max(TASK).next_multiple_of(ROWS);
     y.par_chunks_mut(task * n).enumerate().for_each(|(index, y)| {
         let row = index * task;
@@ -390,7 +395,7 @@ mod tests {
                     let weight: Vec<f32> = (0..n * k).map(|at| right[at % k * n + at / k]).collect();
                     let want = naive(&left, &right, [m, k, n]);
                     let mut y = vec![0.5; m * n];
-                    x_times_transposed(&left, &weight, &mut y, [m, k, n], |row, y| {
+                    x_times_transposed(&left, (&weight, None), &mut y, [m, k, n], |row, y| {
                         y.iter_mut().for_each(|y| *y += 1.0);
                         assert!(row < m);
                     })

@@ -6,6 +6,8 @@ pub(crate) mod activation;
 pub(crate) mod gemm;
 pub(crate) mod philox;
 #[cfg(feature = "cpu")]
+pub(crate) mod prepared;
+#[cfg(feature = "cpu")]
 pub(crate) mod simd;
 #[cfg(feature = "threads")]
 pub mod threads;

@@ -222,9 +222,12 @@ mod tests {
     fn the_first_of_the_largest() {
         for len in 0..100_usize {
             let x: Vec<f32> = (0..len).map(|i| ((i * 31) % 11) as f32).collect();
-            let want = x.iter().enumerate().fold((f32::NEG_INFINITY, 0), |best, (i, &x)| {
-                if x > best.0 { (x, i) } else { best }
-            });
+            let want = x.iter().enumerate().fold(
+                (f32::NEG_INFINITY, 0),
+                |best, (i, &x)| {
+                    if x > best.0 { (x, i) } else { best }
+                },
+            );
             assert!(run_each(|| Most(&x)).iter().all(|&got| got == want), "{len}");
         }
         let mut x = vec![f32::NAN; 70];

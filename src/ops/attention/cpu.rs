@@ -188,7 +188,8 @@ impl<'a> Plan<'a> {
         if self.aligned.is_empty() {
             return Ok(Vec::new());
         }
-        let mut seen = memory::zeroed("the dilated keys", length.next_multiple_of(diagonals::QUERIES) + diagonals::ALIGNED)?;
+        let mut seen =
+            memory::zeroed("the dilated keys", length.next_multiple_of(diagonals::QUERIES) + diagonals::ALIGNED)?;
         for (seen, global) in seen[..length].iter_mut().zip(&self.is_global) {
             *seen = if *global { 0.0 } else { 1.0 };
         }

@@ -1,12 +1,14 @@
 //! `experts` on the CPU: entries (a token's choices) grouped by expert, in panels of rows.
 
 use std::cmp::Reverse;
+use std::sync::Arc;
 
 use rayon::prelude::*;
 
 use super::{COST_BIAS, D, DOWN, E, Experts, F, GATE, RESIDUAL, ROUTER_LOGITS, SCALE, UP, X};
 use crate::host::activation::silu;
 use crate::host::gemm::{Packed, Right, product};
+use crate::host::prepared::{Prepared, form};
 use crate::host::simd::{self, Simd, WithSimd};
 use crate::op::{CpuIo, Shapes};
 use crate::{Result, memory};
@@ -27,7 +29,8 @@ pub(super) fn run(op: &Experts, shapes: &Shapes, io: &mut CpuIo<'_>) -> Result<(
         counts[expert as usize] += 1;
     }
     let (gate, up, down) = (inputs.f32(GATE), inputs.f32(UP), inputs.f32(DOWN));
-    let weights = Weights { gate, up, down, widths: &op.widths, dim, units };
+    let prepared = [GATE, UP, DOWN].map(|input| inputs.prepared(input));
+    let weights = Weights { gate, up, down, widths: &op.widths, dim, units, prepared };
     let outputs = outputs(inputs.f32(X), indices, counts, op.top_k, &weights)?;
     let scale = inputs.get(SCALE).map(|scale| &scale[op.gate_offset..][..dim]);
     outputs.combine(&gates, op.top_k, dim, inputs.get(RESIDUAL), scale, out);
@@ -84,6 +87,8 @@ struct Weights<'a> {
     widths: &'a [u32],
     dim: usize,
     units: usize,
+    /// What is kept with each.
+    prepared: [Option<&'a Prepared>; 3],
 }
 
 /// What the chosen experts computed.
@@ -96,21 +101,27 @@ struct ExpertOutputs {
 
 /// An expert's weights, packed.
 struct Expert {
-    gate: Packed,
-    up: Packed,
-    down: Packed,
+    gate: Arc<Packed>,
+    up: Arc<Packed>,
+    down: Arc<Packed>,
     width: usize,
 }
 
 impl Weights<'_> {
-    /// Those of the expert that owns `width` units from `unit` on.
-    fn packed(&self, unit: usize, width: usize) -> Result<Expert> {
-        let Self { gate, up, down, dim, units, .. } = *self;
-        let rows = |weight: &[f32]| Packed::new(Right::Rows(&weight[unit * dim..], dim), dim, width);
+    /// Those of the expert that owns `width` units from `unit` on, for `rows` rows.
+    fn packed(&self, unit: usize, width: usize, rows: usize) -> Result<Expert> {
+        let Self { gate, up, down, dim, units, prepared, .. } = *self;
+        let size = [rows, units * dim];
+        let inner = |weight: &[f32], prepared| {
+            form(prepared, size, &[dim, unit, width], || {
+                Packed::new(Right::Rows(&weight[unit * dim..], dim), dim, width)
+            })
+        };
+        let outer = || Packed::new(Right::Rows(&down[unit..], units), width, dim);
         Ok(Expert {
-            gate: rows(gate)?,
-            up: rows(up)?,
-            down: Packed::new(Right::Rows(&down[unit..], units), width, dim)?,
+            gate: inner(gate, prepared[0])?,
+            up: inner(up, prepared[1])?,
+            down: form(prepared[2], size, &[dim, unit, width, units], outer)?,
             width,
         })
     }
@@ -154,7 +165,7 @@ fn outputs(x: &[f32], indices: &[u32], counts: &[u32], k: usize, weights: &Weigh
         }
         unit += width as usize;
     }
-    let packed = chosen.par_iter().map(|&(unit, width, _)| weights.packed(unit, width));
+    let packed = chosen.par_iter().map(|&(unit, width, count)| weights.packed(unit, width, count));
     let packed: Vec<Expert> = packed.collect::<Result<_>>()?;
 
     let mut y = memory::zeroed("the outputs of the experts", rows * dim)?;

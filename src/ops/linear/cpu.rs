@@ -18,7 +18,8 @@ pub(super) fn run(op: &Linear, shapes: &Shapes, io: &mut CpuIo<'_>) -> Result<()
         n,
     };
     let finish = |first, y: &mut [f32]| simd::run(Finish { after, first, y });
-    gemm::x_times_transposed(io.inputs.f32(X), io.inputs.f32(WEIGHT), y, [m, k, n], finish)
+    let weight = (io.inputs.f32(WEIGHT), io.inputs.prepared(WEIGHT));
+    gemm::x_times_transposed(io.inputs.f32(X), weight, y, [m, k, n], finish)
 }
 
 /// What follows the product.

@@ -6,6 +6,7 @@ use rayon::prelude::*;
 
 use super::{D, DE, EMBED, H, SKIP, UNEMBED, V};
 use crate::host::gemm::{self, Packed, Right};
+use crate::host::prepared::{Prepared, form};
 use crate::host::simd::{self, Simd, WithSimd, mul_add};
 use crate::op::{CpuIo, Shapes};
 use crate::{Result, memory};
@@ -28,6 +29,7 @@ pub(super) fn run(shapes: &Shapes, io: &mut CpuIo<'_>) -> Result<()> {
         h,
         unembed,
         embed,
+        prepared: io.inputs.prepared(UNEMBED),
         skip: io.inputs.get(SKIP),
         sequence: shapes.input(H).sequence_rows(),
         dim: shapes.size(D),
@@ -43,6 +45,8 @@ struct Vocabulary<'a> {
     h: &'a [f32],
     unembed: &'a [f32],
     embed: &'a [f32],
+    /// What is kept with `unembed`.
+    prepared: Option<&'a Prepared>,
     skip: Option<&'a [f32]>,
     /// Rows of one sequence.
     sequence: usize,
@@ -145,7 +149,9 @@ impl Vocabulary<'_> {
         for first in keys.clone().step_by(KEYS) {
             let width = KEYS.min(keys.end - first);
             let values = &embed[first * embed_dim..(first + width) * embed_dim];
-            let tokens = Packed::new(Right::Rows(&unembed[first * dim..], dim), dim, width)?;
+            let tokens = form(self.prepared, [self.sequence, unembed.len()], &[dim, first, width], || {
+                Packed::new(Right::Rows(&unembed[first * dim..], dim), dim, width)
+            })?;
             let skipped = skip.map(|_| Packed::new(Right::Rows(values, embed_dim), embed_dim, width)).transpose()?;
             let values = Packed::new(Right::Columns(values, embed_dim), width, embed_dim)?;
             let blocks = states.chunks_mut(BLOCK).zip(sums.chunks_mut(BLOCK * embed_dim));
