@@ -18,4 +18,4 @@ pub(crate) fn gelu<S: Simd>(s: S, x: S::f32s) -> S::f32s {
 }
 
 /// The square root of 2 / pi.
-const GELU: f32 = 0.797_884_56;
+const GELU: f32 = 0.797_884_6;

@@ -296,6 +296,7 @@ fn rows<S: Simd, const V: usize>(s: S, left: Left<'_>, panel: &[S::f32s], mut y:
     }
 }
 
+#[expect(clippy::needless_range_loop, reason = "by indices that are constants once unrolled, sums stay in registers")]
 #[inline(always)]
 fn tile<S: Simd, const M: usize, const V: usize>(
     s: S,

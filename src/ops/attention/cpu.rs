@@ -82,7 +82,7 @@ struct Keys<'a> {
 /// # Errors
 /// If memory is refused.
 fn attention(task: &Task<'_>, out: &mut [f32], lse: &mut [f32]) -> Result<()> {
-    let Sizes { batch, rows, heads, key_heads, head_dim, .. } = task.sizes;
+    let Sizes { batch, rows, heads, key_heads, head_dim } = task.sizes;
     let plan = Plan::new(task)?;
     let keys = (0..batch * key_heads).into_par_iter().map(|plane| plan.keys(plane));
     let keys: Vec<Keys<'_>> = keys.collect::<Result<_>>()?;
@@ -243,7 +243,7 @@ impl<'a> Plan<'a> {
             diagonals::fold(&mut softmax, &keys.all, own.start, &self.aligned, !causal, seen)?;
         }
         if !self.others.is_empty() {
-            let sees = |query: usize, key: usize| !self.is_global[key] && !(causal && key > query);
+            let sees = |query: usize, key: usize| !self.is_global[key] && (!causal || key <= query);
             let sizes = [keys.stride, sequence.length];
             softmax.fold_distances([keys.k, keys.v], sizes, own.start, &self.others, sees);
         }
