@@ -3,7 +3,7 @@
 // Bindings: params, q, k, v, lengths, out, lse. Grid: one workgroup per tile of 32 queries of one head, flat, tiles
 // fastest, then heads, then sequences. Tiling: lib/attention_tiles.wgsl.
 #import lib/attention_tiles.wgsl
-#import lib/attention_lse.wgsl
+#import lib/attention_padding.wgsl
 
 const MERGE: bool = false;
 
@@ -46,6 +46,11 @@ fn key_position(part: Part, tile: u32, column: u32) -> u32 {
     return select(NONE, position, position < part.length);
 }
 
+fn tile_kind(part: Part, tile: u32) -> u32 {
+    let end = tile * TILE + TILE;
+    return select(PARTIAL, WHOLE, end <= part.length && (params.causal == 0u || end <= part.first_query + 1u));
+}
+
 fn prepare_tile(part: Part, tile: u32, thread: u32) {}
 
 fn owns(part: Part, tile: u32, row: u32, column: u32) -> bool {
@@ -54,5 +59,5 @@ fn owns(part: Part, tile: u32, row: u32, column: u32) -> bool {
 }
 
 fn output_row(part: Part, row: u32) -> u32 {
-    return (part.batch * params.rows + part.first_query + row) * params.heads + part.head;
+    return query_row(part.batch, part.first_query + row, part.head);
 }

@@ -1,5 +1,6 @@
-// attention, dilated: the pairs at distance r m, 1 <= m <= k, of one dilation (r, k) where neither is global and which
-// neither the window nor an earlier dilation holds. It continues from the out and state of the kernels before it.
+// attention, dilated: the pairs at distance r m, near <= m <= reach without the holes, of one dilation (r, k) where
+// neither is global; what the window or an earlier dilation holds is not among them. It continues from the out and state
+// of the kernels before it.
 //
 // Bindings: params, q, k, v, lengths, out, lse, globals, state. Grid: one workgroup per tile of 32 queries of one
 // residue class i = residue + r u, flat, tiles of u fastest, then residues, heads, sequences. Within a class the
@@ -7,7 +8,7 @@
 // lib/attention_tiles.wgsl.
 #import lib/attention_tiles.wgsl
 #import lib/attention_globals.wgsl
-#import lib/attention_lse.wgsl
+#import lib/attention_holes.wgsl
 #import lib/attention_state.wgsl
 
 const MERGE: bool = true;
@@ -46,8 +47,8 @@ fn main(
 
 // Position of member u of the class, or NONE.
 fn member(part: Part, u: u32) -> u32 {
-    let count = (part.length - part.residue + params.dilation - 1u) / params.dilation;
-    return select(NONE, part.residue + params.dilation * u, u < count);
+    let count = (part.length - part.other + params.dilation - 1u) / params.dilation;
+    return select(NONE, part.other + params.dilation * u, u < count);
 }
 
 fn query_position(part: Part, row: u32) -> u32 {
@@ -57,6 +58,13 @@ fn query_position(part: Part, row: u32) -> u32 {
 
 fn key_position(part: Part, tile: u32, column: u32) -> u32 {
     return member(part, part.first_key + tile * TILE + column);
+}
+
+fn tile_kind(part: Part, tile: u32) -> u32 {
+    let first = part.first_key + tile * TILE;
+    let last_query = part.first_query + TILE - 1u;
+    let nearer = first + TILE - 1u < part.first_query + params.near && last_query < first + params.near;
+    return select(PARTIAL, ABSENT, nearer);
 }
 
 fn prepare_tile(part: Part, tile: u32, thread: u32) {
@@ -74,17 +82,12 @@ fn prepare_tile(part: Part, tile: u32, thread: u32) {
 }
 
 fn steps_owned(m: u32) -> bool {
-    if m == 0u || m > params.reach {
+    if m < params.near || m > params.reach {
         return false;
     }
-    let distance = m * params.dilation;
-    if distance <= params.window {
-        return false;
-    }
-    for (var i = 0u; i < params.earlier; i += 1u) {
-        let pairs = params.dilations[i / 2u];
-        let pair = select(pairs.xy, pairs.zw, i % 2u == 1u);
-        if distance % pair.x == 0u && distance / pair.x <= pair.y {
+    for (var i = 0u; i < params.hole_count; i += 1u) {
+        let h = hole(i);
+        if m % h.x == 0u && m <= h.y {
             return false;
         }
     }
@@ -96,6 +99,6 @@ fn owns(part: Part, tile: u32, row: u32, column: u32) -> bool {
 }
 
 fn output_row(part: Part, row: u32) -> u32 {
-    let position = part.residue + params.dilation * (part.first_query + row);
-    return (part.batch * params.rows + position) * params.heads + part.head;
+    let position = part.other + params.dilation * (part.first_query + row);
+    return query_row(part.batch, position, part.head);
 }

@@ -59,6 +59,12 @@ fn key_position(part: Part, tile: u32, column: u32) -> u32 {
     return select(NONE, position, position < part.length);
 }
 
+fn tile_kind(part: Part, tile: u32) -> u32 {
+    let end = part.first_key + tile * TILE + TILE;
+    let seen = params.causal == 0u || end <= globals[part.first_query];
+    return select(PARTIAL, WHOLE, end <= part.length && seen);
+}
+
 fn prepare_tile(part: Part, tile: u32, thread: u32) {}
 
 // A range is whole tiles long, so no column of its last tile belongs to the next range.
@@ -68,6 +74,6 @@ fn owns(part: Part, tile: u32, row: u32, column: u32) -> bool {
 }
 
 fn output_row(part: Part, row: u32) -> u32 {
-    let entry = (part.residue * params.batch + part.batch) * params.globals + part.first_query + row;
+    let entry = (part.other * params.batch + part.batch) * params.globals + part.first_query + row;
     return entry * params.heads + part.head;
 }

@@ -8,6 +8,7 @@
 @group(0) @binding(1) var<storage, read> partial_out: array<f32>;
 @group(0) @binding(2) var<storage, read> partial_state: array<vec2<f32>>;
 @group(0) @binding(3) var<storage, read> globals: array<u32>;
+@group(0) @binding(5) var<storage, read_write> out: array<f32>;
 @group(0) @binding(6) var<storage, read_write> lse: array<f32>;
 
 const THREADS: u32 = 128u;
@@ -42,7 +43,7 @@ fn main(
         total += weight;
         sum += weight * partial_out[(split * rows + row) * params.head_dim + d];
     }
-    let at = (batch * params.rows + position) * params.heads + row % params.heads;
+    let at = query_row(batch, position, row % params.heads);
     out[at * params.head_dim + d] = sum / total;
     if d == 0u {
         lse[at] = top + log(total);

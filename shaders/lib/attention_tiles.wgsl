@@ -7,8 +7,9 @@
 //   finish         keeps a row's maximum and sum, each row once
 //   query_position position of a row of the query tile, or NONE
 //   key_position   position of a column of a key tile, or NONE
+//   tile_kind      what a key tile is to this kernel: ABSENT, PARTIAL or WHOLE
 //   prepare_tile   fills workgroup tables for `owns` (the caller puts a barrier after it)
-//   owns           whether the pair (row, column) of this key tile belongs to this kernel
+//   owns           whether the pair (row, column) of this key tile, a partial one, belongs to this kernel
 //   output_row     row of out and lse for a row of the query tile
 //
 // A workgroup of 128 threads: thread (row, lane) of 16 x 8 holds queries row and row + 16; of the scores, columns lane,
@@ -23,6 +24,7 @@
 @group(0) @binding(1) var<storage, read> q: array<f32>;
 @group(0) @binding(2) var<storage, read> k: array<f32>;
 @group(0) @binding(3) var<storage, read> v: array<f32>;
+@group(0) @binding(5) var<storage, read_write> out: array<f32>;
 
 // Queries, and keys, of a tile.
 const TILE: u32 = 32u;
@@ -34,14 +36,19 @@ const HEAD_DIM: u32 = 32u;
 const CHUNKS: u32 = HEAD_DIM / CHUNK;
 const STRIDE: u32 = 9u;
 
-// One workgroup's part; `first_query`, `first_key` and `residue` mean what the kernel makes of them.
+// Kinds of key tiles: no pair is the kernel's, some are, all are.
+const ABSENT: u32 = 0u;
+const PARTIAL: u32 = 1u;
+const WHOLE: u32 = 2u;
+
+// One workgroup's part; `first_query`, `first_key` and `other` mean what the kernel makes of them.
 struct Part {
     batch: u32,
     head: u32,
     length: u32,
     first_query: u32,
     first_key: u32,
-    residue: u32,
+    other: u32,
     key_tiles: u32,
 }
 
@@ -53,17 +60,14 @@ var<workgroup> weights: array<vec4<f32>, TILE * STRIDE>;
 // Of each thread, for its two queries: maxima, at the end sums.
 var<workgroup> partial: array<vec2<f32>, THREADS>;
 
-// Row of a position's head in q.
-fn query_row(part: Part, position: u32) -> u32 {
-    let row = (part.batch * params.rows + position) * params.heads + part.head;
-    return select(row, NONE, position == NONE);
+// Row of a position's head in q, or NONE.
+fn row_of_query(part: Part, position: u32) -> u32 {
+    return select(query_row(part.batch, position, part.head), NONE, position == NONE);
 }
 
-// Row of a position's head in k and v.
-fn key_row(part: Part, position: u32) -> u32 {
-    let head = part.head / (params.heads / params.key_heads);
-    let row = (part.batch * params.rows + position) * params.key_heads + head;
-    return select(row, NONE, position == NONE);
+// Row of a position's head in k and v, or NONE.
+fn row_of_key(part: Part, position: u32) -> u32 {
+    return select(key_row(part.batch, position, part.head), NONE, position == NONE);
 }
 
 fn store_vector(row: u32, d: u32, x: vec4<f32>) {
@@ -105,7 +109,7 @@ fn attend(part: Part, thread: u32) {
     let row = thread / 8u;
     let lane = thread % 8u;
     let queries = vec2(query_position(part, row), query_position(part, row + 16u));
-    let query_rows = vec2(query_row(part, queries.x), query_row(part, queries.y));
+    let query_rows = vec2(row_of_query(part, queries.x), row_of_query(part, queries.y));
     var top = vec2(MASKED);
     // Of this thread's columns alone; the eight threads of a row are summed at the end.
     var total = vec2(0.0);
@@ -132,16 +136,26 @@ fn attend(part: Part, thread: u32) {
             }
         }
     }
+    // A single chunk of the queries stays where it is.
+    if CHUNKS == 1u {
+        query_tile[row * STRIDE + lane] = query_vector(query_rows.x, lane * 4u);
+        query_tile[(row + 16u) * STRIDE + lane] = query_vector(query_rows.y, lane * 4u);
+    }
     for (var tile = 0u; tile < part.key_tiles; tile += 1u) {
+        let kind = tile_kind(part, tile);
+        if kind == ABSENT {
+            continue;
+        }
         let keys = vec2(key_position(part, tile, row), key_position(part, tile, row + 16u));
-        let key_rows = vec2(key_row(part, keys.x), key_row(part, keys.y));
-        prepare_tile(part, tile, thread);
+        let key_rows = vec2(row_of_key(part, keys.x), row_of_key(part, keys.y));
+        if kind == PARTIAL {
+            prepare_tile(part, tile, thread);
+        }
         var scores0 = vec4(0.0);
         var scores1 = vec4(0.0);
         for (var chunk = 0u; chunk < CHUNKS; chunk += 1u) {
             let d = chunk * CHUNK + lane * 4u;
-            // A single chunk of the queries stays where it is.
-            if CHUNKS > 1u || tile == 0u {
+            if CHUNKS > 1u {
                 query_tile[row * STRIDE + lane] = query_vector(query_rows.x, d);
                 query_tile[(row + 16u) * STRIDE + lane] = query_vector(query_rows.y, d);
             }
@@ -162,10 +176,12 @@ fn attend(part: Part, thread: u32) {
                 workgroupBarrier();
             }
         }
-        let owned0 = owned(part, tile, row, lane);
-        let owned1 = owned(part, tile, row + 16u, lane);
-        scores0 = select(vec4(MASKED), scores0 * params.scale, owned0);
-        scores1 = select(vec4(MASKED), scores1 * params.scale, owned1);
+        scores0 *= params.scale;
+        scores1 *= params.scale;
+        if kind == PARTIAL {
+            scores0 = select(vec4(MASKED), scores0, owned(part, tile, row, lane));
+            scores1 = select(vec4(MASKED), scores1, owned(part, tile, row + 16u, lane));
+        }
         partial[thread] = vec2(largest(scores0), largest(scores1));
         workgroupBarrier();
 

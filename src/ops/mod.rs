@@ -9,6 +9,7 @@ pub mod finite_check;
 pub mod linear;
 pub mod noise;
 pub mod norm;
+pub mod qkv;
 pub mod rope;
 pub mod rounding;
 pub mod router;
@@ -16,6 +17,7 @@ pub mod segment_mean;
 pub mod solver;
 pub mod solver_step;
 pub mod time_embedding;
+mod tiles;
 pub mod vocab_expectation;
 
 pub use attention::{Attention, Pattern};
@@ -26,6 +28,7 @@ pub use finite_check::FiniteCheck;
 pub use linear::{Activation, Linear};
 pub use noise::Noise;
 pub use norm::{Norm, NormKind};
+pub use qkv::Qkv;
 pub use rope::{Rope, rope_table};
 pub use rounding::Rounding;
 pub use router::Router;
@@ -53,6 +56,7 @@ pub const REGISTRY: &[Entry] = &[
     linear::ENTRY,
     norm::ENTRY,
     rope::ENTRY,
+    qkv::ENTRY,
     embedding::ENTRY,
     time_embedding::ENTRY,
 ];

@@ -10,7 +10,7 @@ use crate::model::network::{Affine, Chunks, DenoiserShape, Head, Network, States
 use crate::model::sharpening::Sharpening;
 use crate::model::weights::{Tensors, Weights};
 use crate::ops::{
-    Activation, Attention, Embedding, Experts, Linear, Norm, NormKind, Rope, Router, time_frequencies,
+    Activation, Attention, Embedding, Experts, Linear, Norm, NormKind, Qkv, Router, time_frequencies,
 };
 use crate::{Error, Result, Tensor, memory};
 
@@ -57,9 +57,8 @@ struct DrDiff {
 /// Weights of one block.
 #[derive(Debug)]
 struct Layer {
-    query: Constant,
-    key: Constant,
-    value: Constant,
+    /// `[3 D, D]`: queries, keys, values.
+    qkv: Constant,
     output: Constant,
     router: Constant,
     router_bias: Constant,
@@ -101,11 +100,13 @@ impl DrDiff {
 impl Layer {
     fn read(tensors: &mut Tensors, c: &Config, layer: usize) -> Result<Self> {
         let (d, e, width) = (c.model_dim, c.expert_widths.len(), c.expert_width());
+        let mut qkv = memory::empty("the projections of a layer", 3 * d * d)?;
+        for part in ["query", "key", "value"] {
+            qkv.extend(tensors.floats(&format!("layers.{layer}.attention.{part}.weight"), &[d, d])?);
+        }
         let mut take = |name: &str, shape: &[usize]| tensors.take(&format!("layers.{layer}.{name}"), shape);
         Ok(Self {
-            query: take("attention.query.weight", &[d, d])?,
-            key: take("attention.key.weight", &[d, d])?,
-            value: take("attention.value.weight", &[d, d])?,
+            qkv: Constant::new(Tensor::f32([3 * d, d], qkv)?),
             output: take("attention.output.weight", &[d, d])?,
             router: take("router.weight", &[e, d])?,
             router_bias: take("router.bias", &[e])?,
@@ -187,19 +188,21 @@ impl Building<'_> {
 
     fn attention(&mut self, index: usize, layer: &Layer, x: Value) -> Result<Value> {
         let (config, chunks) = (self.config, Chunks::Attention(index));
-        let h = self.norm(x, [chunks.shift(config.model_dim), chunks.scale(config.model_dim)])?;
         let g = &mut *self.graph;
-        let rope = Rope { heads: config.heads, rotary_dim: config.rotary_dim };
-        let mut rotated = [h; 2];
-        for (value, weight) in rotated.iter_mut().zip([&layer.query, &layer.key]) {
-            let projected = linear(g, h, weight, None, None)?;
-            *value = g.push1(rope, &[Some(projected), Some(self.states.rope)])?;
-        }
-        let v = linear(g, h, &layer.value, None, None)?;
+        let norm = Norm {
+            kind: NormKind::Rms,
+            eps: config.norm_eps,
+            shift_offset: chunks.shift(config.model_dim),
+            scale_offset: chunks.scale(config.model_dim),
+        };
+        let (heads, rotary_dim) = (config.heads, config.rotary_dim);
+        let weight = g.constant(&layer.qkv);
+        let inputs = [Some(x), Some(weight), None, Some(self.states.time), Some(self.states.rope)];
+        let projected = g.push(Qkv { heads, kv_heads: heads, rotary_dim, norm }, &inputs)?;
+        let (q, k, v) = (projected[0], projected[1], projected[2]);
         let pattern = self.shape.level.pattern();
-        let op = Attention { heads: Some(config.heads), pattern, ..Default::default() };
-        let inputs =
-            [Some(rotated[0]), Some(rotated[1]), Some(v), Some(self.states.globals), Some(self.states.lengths)];
+        let op = Attention { heads: Some(heads), pattern, ..Default::default() };
+        let inputs = [q, k, v, self.states.globals, self.states.lengths].map(Some);
         let out = g.push(op, &inputs)?[0];
         let weight = g.constant(&layer.output);
         let project = Linear { activation: Activation::None, gate_offset: chunks.gate(config.model_dim) };

@@ -9,6 +9,7 @@ use crate::{Desc, Result};
 const TILE: usize = shaders::attention_dense::TILE as usize;
 /// Dimensions by which the widths of kernels grow.
 const CHUNK: usize = shaders::attention_dense::CHUNK as usize;
+const _: () = assert!(shaders::attention_dense_queries::TILE as usize == TILE, "grids are the same for both families");
 /// Smallest range of keys for the global rows: fewer are not worth a partial result.
 const SPLIT: usize = 256;
 
@@ -25,12 +26,14 @@ crate::params! {
         window: u32,
         dilation: u32,
         reach: u32,
-        earlier: u32,
+        near: u32,
         splits: u32,
         split_keys: u32,
         key_heads: u32,
         causal: u32,
-        dilations: [[u32; 2]; MAX_DILATIONS],
+        hole_count: u32,
+        pad: [u32; 3],
+        holes: [[u32; 2]; MAX_DILATIONS],
     }
 }
 
@@ -39,8 +42,8 @@ const WITH_STATE: &[bool] = &[false, false, false, false, true, true, false, tru
 const PARTIAL: &[bool] = &[false, false, false, false, true, true, false];
 const MERGED: &[bool] = &[false, false, false, false, true, true];
 
-/// One kernel for each width of a head, rounded up.
-const fn widths(source: Source, writes: &'static [bool]) -> [Kernel; 4] {
+/// Tiles of 32 queries and 32 keys, one kernel for each width of a head, rounded up.
+const fn tiles(source: Source, writes: &'static [bool]) -> [Kernel; 4] {
     let kernel = Kernel::core(source, Params::FIELDS, writes);
     [
         kernel.with(&[("HEAD_DIM", 32)]),
@@ -50,14 +53,58 @@ const fn widths(source: Source, writes: &'static [bool]) -> [Kernel; 4] {
     ]
 }
 
-const DENSE: [Kernel; 4] = widths(shaders::ATTENTION_DENSE, PLAIN);
-const LOCAL: [Kernel; 4] = widths(shaders::ATTENTION_LOCAL, WITH_STATE);
-const DILATED: [Kernel; 4] = widths(shaders::ATTENTION_DILATED, WITH_STATE);
-const GLOBAL_KEYS: [Kernel; 4] = widths(shaders::ATTENTION_GLOBAL_KEYS, WITH_STATE);
-const GLOBAL_ROWS: [Kernel; 4] = widths(shaders::ATTENTION_GLOBAL_ROWS, PARTIAL);
+/// One query a thread, for these widths of a head alone: a wider query and its sums do not fit in registers.
+const QUERY_WIDTHS: [usize; 3] = [16, 32, 64];
+
+const fn queries(source: Source, writes: &'static [bool]) -> [Kernel; 3] {
+    let kernel = Kernel::core(source, Params::FIELDS, writes);
+    [kernel.with(&[("HEAD_DIM", 16)]), kernel.with(&[("HEAD_DIM", 32)]), kernel.with(&[("HEAD_DIM", 64)])]
+}
+
+const DENSE: [Kernel; 4] = tiles(shaders::ATTENTION_DENSE, PLAIN);
+const LOCAL: [Kernel; 4] = tiles(shaders::ATTENTION_LOCAL, WITH_STATE);
+const DILATED: [Kernel; 4] = tiles(shaders::ATTENTION_DILATED, WITH_STATE);
+const GLOBAL_ROWS: [Kernel; 4] = tiles(shaders::ATTENTION_GLOBAL_ROWS, PARTIAL);
+const DENSE_QUERIES: [Kernel; 3] = queries(shaders::ATTENTION_DENSE_QUERIES, PLAIN);
+const LOCAL_QUERIES: [Kernel; 3] = queries(shaders::ATTENTION_LOCAL_QUERIES, WITH_STATE);
+const DILATED_QUERIES: [Kernel; 3] = queries(shaders::ATTENTION_DILATED_QUERIES, WITH_STATE);
+const GLOBAL_ROWS_QUERIES: [Kernel; 3] = queries(shaders::ATTENTION_GLOBAL_ROWS_QUERIES, PARTIAL);
 const MERGE: Kernel = Kernel::core(shaders::ATTENTION_MERGE, Params::FIELDS, MERGED);
 /// Every variant.
-pub(super) const KERNELS: &[&[Kernel]] = &[&DENSE, &LOCAL, &DILATED, &GLOBAL_KEYS, &GLOBAL_ROWS, &[MERGE]];
+pub(super) const KERNELS: &[&[Kernel]] = &[
+    &DENSE,
+    &LOCAL,
+    &DILATED,
+    &GLOBAL_ROWS,
+    &DENSE_QUERIES,
+    &LOCAL_QUERIES,
+    &DILATED_QUERIES,
+    &GLOBAL_ROWS_QUERIES,
+    &[MERGE],
+];
+
+/// The kernels for one width of a head; all take tiles of [`TILE`] queries.
+struct Family {
+    dense: &'static Kernel,
+    local: &'static Kernel,
+    dilated: &'static Kernel,
+    global_rows: &'static Kernel,
+}
+
+impl Family {
+    fn of(head_dim: usize) -> Self {
+        if let Some(i) = QUERY_WIDTHS.iter().position(|&width| width == head_dim) {
+            return Self {
+                dense: &DENSE_QUERIES[i],
+                local: &LOCAL_QUERIES[i],
+                dilated: &DILATED_QUERIES[i],
+                global_rows: &GLOBAL_ROWS_QUERIES[i],
+            };
+        }
+        let i = head_dim.div_ceil(CHUNK).next_power_of_two().trailing_zeros() as usize;
+        Self { dense: &DENSE[i], local: &LOCAL[i], dilated: &DILATED[i], global_rows: &GLOBAL_ROWS[i] }
+    }
+}
 
 /// Ranges of keys for the global rows, and the keys in each. Never so many that partial results need more memory than
 /// `out`.
@@ -67,15 +114,43 @@ fn splits(rows: usize, globals: usize) -> (usize, usize) {
     (rows.div_ceil(keys), keys)
 }
 
+/// The distances `r m` that a dilation owns: `near <= m <= reach`, but for the multiples of `p` up to `limit` of each hole
+/// `(p, limit)`. The window and earlier dilations own the others.
+#[derive(Debug, PartialEq, Eq)]
+struct Owned {
+    near: usize,
+    reach: usize,
+    holes: Vec<(usize, usize)>,
+}
+
+impl Owned {
+    /// Of `(r, k)` in `rows` positions; none where nothing is left.
+    fn of((r, k): (usize, usize), window: usize, earlier: &[(usize, usize)], rows: usize) -> Option<Self> {
+        let reach = k.min((rows - 1) / r);
+        let mut near = window / r + 1;
+        // An earlier (r', k') owns r m where r m is a multiple of r', up to r' k'.
+        let multiples = earlier.iter().map(|&(other, steps)| (other / gcd(other, r), other.saturating_mul(steps) / r));
+        let multiples: Vec<_> = multiples.collect();
+        for &(_, limit) in multiples.iter().filter(|(p, _)| *p == 1) {
+            near = near.max(limit.saturating_add(1));
+        }
+        let holes = multiples.into_iter().filter(|&(p, limit)| p > 1 && p <= reach && limit >= near);
+        let holes = holes.map(|(p, limit)| (p, limit.min(reach))).collect();
+        (near <= reach).then_some(Self { near, reach, holes })
+    }
+}
+
+fn gcd(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
 pub(super) fn choices(op: &Attention, shapes: &Shapes) -> Result<Vec<Choice>> {
     let sizes = Sizes::of(shapes);
     let Sizes { batch, rows, heads, key_heads, head_dim } = sizes;
     shapes.all_indexed()?;
     // Positions up to a window and a tile past the end, and twice that in dilated steps, are computed with.
     shapes.index32("N", 4 * (rows + TILE))?;
-    // Beyond the last position a window or a step holds no more pairs.
-    let clamp = |value: usize| value.min(rows) as u32;
-    let mut params = Params {
+    let params = Params {
         batch: batch as u32,
         rows: rows as u32,
         heads: heads as u32,
@@ -87,32 +162,27 @@ pub(super) fn choices(op: &Attention, shapes: &Shapes) -> Result<Vec<Choice>> {
         window: 0,
         dilation: 1,
         reach: 0,
-        earlier: 0,
+        near: 0,
         splits: 0,
         split_keys: 0,
         key_heads: key_heads as u32,
         causal: op.causal.into(),
-        dilations: [[1, 0]; MAX_DILATIONS],
+        hole_count: 0,
+        pad: [0; 3],
+        holes: [[1, 0]; MAX_DILATIONS],
     };
-    if let Pattern::Hsa { window, dilations } = &op.pattern {
-        params.window = clamp(*window);
-        for (slot, &(r, k)) in params.dilations.iter_mut().zip(dilations) {
-            *slot = [clamp(r), clamp(k)];
-        }
-    }
     let qkv = [Q.into(), K.into(), V.into(), LENGTHS.into()];
-    let variant = head_dim.div_ceil(CHUNK).next_power_of_two().trailing_zeros() as usize;
-    let tiles = Grid::flat(batch * heads * rows.div_ceil(TILE));
     match &op.pattern {
         Pattern::Dense => {
             let buffers = [&qkv[..], &[OUT.into(), LSE.into()]].concat();
-            Ok(vec![Choice::of(&DENSE[variant], &params, &buffers, tiles)])
+            let tiles = Grid::flat(batch * heads * rows.div_ceil(TILE));
+            Ok(vec![Choice::of(Family::of(head_dim).dense, &params, &buffers, tiles)])
         }
         Pattern::Hsa { window, dilations } => Ok(vec![hsa(shapes, &sizes, *window, dilations, params)?]),
     }
 }
 
-/// Local, then each dilation, then the globals as keys: each continues from the state (maximum and sum of each row) that the
+/// Local with the globals as keys, then each dilation: each continues from the state (maximum and sum of each row) that the
 /// one before left. The globals' own rows are split over ranges of keys, then merged.
 fn hsa(
     shapes: &Shapes,
@@ -126,34 +196,34 @@ fn hsa(
     let globals = if shapes.has(GLOBALS) { shapes.input(GLOBALS).len() } else { 0 };
     let (split_count, split_keys) = if globals > 0 { splits(rows, globals) } else { (0, 0) };
     params.globals = globals as u32;
+    // Beyond the last position a window holds no more pairs.
+    params.window = window.min(rows) as u32;
     params.splits = split_count as u32;
     params.split_keys = split_keys as u32;
-    let variant = head_dim.div_ceil(CHUNK).next_power_of_two().trailing_zeros() as usize;
-    let tiles = Grid::flat(planes * rows.div_ceil(TILE));
+    let family = Family::of(head_dim);
     let (list, lengths) = (Place::from(GLOBALS), Place::from(LENGTHS));
     let qkv = [Q.into(), K.into(), V.into(), lengths];
 
     let mut choice = Choice::new();
     let state = choice.scratch(Desc::f32([batch, rows, heads, 2])).into();
     let buffers = [&qkv[..], &[OUT.into(), LSE.into(), list, state]].concat();
-    choice.dispatch(&LOCAL[variant], &params, &buffers, tiles);
+    choice.dispatch(family.local, &params, &buffers, Grid::flat(planes * rows.div_ceil(TILE)));
     for (index, &(r, k)) in dilations.iter().enumerate() {
-        let reach = k.min((rows - 1) / r);
-        // Nothing within the sequence, or nothing beyond the window.
-        if r.saturating_mul(reach) <= window {
-            continue;
+        let Some(owned) = Owned::of((r, k), window, &dilations[..index], rows) else { continue };
+        let mut dilated = Params { dilation: r as u32, reach: owned.reach as u32, near: owned.near as u32, ..params };
+        dilated.hole_count = owned.holes.len() as u32;
+        for (slot, &(p, limit)) in dilated.holes.iter_mut().zip(&owned.holes) {
+            *slot = [p as u32, limit as u32];
         }
-        let dilated = Params { dilation: r as u32, reach: reach as u32, earlier: index as u32, ..params };
         let grid = Grid::flat(planes * r * rows.div_ceil(r).div_ceil(TILE));
-        choice.dispatch(&DILATED[variant], &dilated, &buffers, grid);
+        choice.dispatch(family.dilated, &dilated, &buffers, grid);
     }
     if globals > 0 {
-        choice.dispatch(&GLOBAL_KEYS[variant], &params, &buffers, tiles);
         let partial_out = choice.scratch(Desc::f32([split_count, batch, globals, heads, head_dim])).into();
         let partial_state = choice.scratch(Desc::f32([split_count, batch, globals, heads, 2])).into();
         let partial = [&qkv[..], &[partial_out, partial_state, list]].concat();
         let grid = Grid::flat(planes * split_count * globals.div_ceil(TILE));
-        choice.dispatch(&GLOBAL_ROWS[variant], &params, &partial, grid);
+        choice.dispatch(family.global_rows, &params, &partial, grid);
         let merged = [partial_out, partial_state, list, lengths, OUT.into(), LSE.into()];
         choice.dispatch(
             &MERGE,
@@ -171,6 +241,42 @@ fn hsa(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// What is owned is counted once, by the first that reaches it.
+        #[test]
+        fn a_distance_has_one_owner(
+            rows in 1_usize..90,
+            window in 0_usize..30,
+            dilations in proptest::collection::vec((1_usize..20, 0_usize..20), 1..5),
+        ) {
+            for distance in 1..rows {
+                let mut owners = u32::from(distance <= window);
+                for (index, &(r, k)) in dilations.iter().enumerate() {
+                    let Some(owned) = Owned::of((r, k), window, &dilations[..index], rows) else { continue };
+                    let m = distance / r;
+                    let inside = distance % r == 0 && (owned.near..=owned.reach).contains(&m);
+                    let hole = owned.holes.iter().any(|&(p, limit)| m % p == 0 && m <= limit);
+                    owners += u32::from(inside && !hole);
+                }
+                let reached = dilations.iter().any(|&(r, k)| distance % r == 0 && distance / r <= k);
+                prop_assert_eq!(owners, u32::from(distance <= window || reached), "distance {}", distance);
+            }
+        }
+    }
+
+    #[test]
+    fn nested_dilations_have_no_holes() {
+        let shipped = [(16, 32), (64, 32), (256, 32)];
+        for index in 0..3 {
+            let owned = Owned::of(shipped[index], 128, &shipped[..index], 100_000).unwrap();
+            assert_eq!(owned, Owned { near: 9, reach: 32, holes: Vec::new() });
+        }
+        assert_eq!(Owned::of((16, 8), 128, &[], 4096), None);
+        let huge = Owned::of((3, usize::MAX), 1, &[(usize::MAX, usize::MAX), (2, usize::MAX)], 100);
+        assert_eq!(huge, Some(Owned { near: 1, reach: 33, holes: vec![(2, 33)] }));
+    }
 
     #[test]
     fn ranges_cover_the_keys_and_stay_small() {

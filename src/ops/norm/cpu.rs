@@ -15,9 +15,12 @@ const SHRINK: f32 = 1.0 / (1_u128 << 72) as f32;
 const LANES: usize = 16;
 
 pub(super) fn run(op: &Norm, shapes: &Shapes, io: &mut CpuIo<'_>) {
-    let dim = shapes.size(D);
-    let modulation = io.inputs.get(MODULATION).map(|m| (&m[op.shift_offset..][..dim], &m[op.scale_offset..][..dim]));
-    let (x, y) = (io.inputs.f32(X), io.outputs.f32(Y));
+    rows(op, io.inputs.f32(X), io.inputs.get(MODULATION), shapes.size(D), io.outputs.f32(Y));
+}
+
+/// Norms rows of `dim` values.
+pub(in crate::ops) fn rows(op: &Norm, x: &[f32], modulation: Option<&[f32]>, dim: usize, y: &mut [f32]) {
+    let modulation = modulation.map(|m| (&m[op.shift_offset..][..dim], &m[op.scale_offset..][..dim]));
     y.par_chunks_mut(ROWS * dim).zip(x.par_chunks(ROWS * dim)).for_each(|(y, x)| {
         simd::run(Rows { op, x, modulation, y, dim });
     });

@@ -21,13 +21,18 @@ pub(super) fn run(op: &Rope, shapes: &Shapes, io: &mut CpuIo<'_>) {
         for (i, y) in y.chunks_exact_mut(dim).enumerate() {
             let row = (block * ROWS + i) % table_rows;
             let turns = &table[row * rotary_dim..(row + 1) * rotary_dim];
-            for head in y.chunks_exact_mut(head_dim) {
-                for (pair, turn) in head.chunks_exact_mut(2).zip(turns.chunks_exact(2)) {
-                    let (a, b) = (pair[0], pair[1]);
-                    pair[0] = a * turn[0] - b * turn[1];
-                    pair[1] = a * turn[1] + b * turn[0];
-                }
-            }
+            turn(y, head_dim, turns);
         }
     });
+}
+
+/// Turns the heads of a row by the cosines and sines of its place.
+pub(in crate::ops) fn turn(row: &mut [f32], head_dim: usize, turns: &[f32]) {
+    for head in row.chunks_exact_mut(head_dim) {
+        for (pair, turn) in head.chunks_exact_mut(2).zip(turns.chunks_exact(2)) {
+            let (a, b) = (pair[0], pair[1]);
+            pair[0] = a * turn[0] - b * turn[1];
+            pair[1] = a * turn[1] + b * turn[0];
+        }
+    }
 }

@@ -5,6 +5,7 @@ mod cpu;
 mod gpu;
 #[cfg(feature = "reference")]
 mod reference;
+pub(crate) mod splits;
 
 use crate::Result;
 use crate::gpu::Capabilities;

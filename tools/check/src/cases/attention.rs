@@ -6,9 +6,9 @@ use drdiff::op::Arguments;
 
 /// Sizes at the edges of tiles.
 const ROWS: &[usize] = &[1, 2, 5, 16, 31, 32, 33, 48, 63, 64, 65, 90, 127, 128, 129, 130];
-/// Head widths: up to one chunk, and more.
-const NARROW: &[usize] = &[1, 3, 4, 8, 16, 31, 32];
-const WIDE: &[usize] = &[33, 40, 64, 65, 128, 200, 256];
+/// Head widths: up to one chunk, and more. Kernels of their own take 16, 32 and 64.
+const NARROW: &[usize] = &[1, 3, 4, 8, 16, 16, 31, 32, 32];
+const WIDE: &[usize] = &[33, 40, 64, 64, 65, 128, 200, 256];
 /// Patterns that stay within the sequence, leave it, overlap, repeat and hold nothing.
 const DILATIONS: &[&str] = &[
     "",

@@ -10,6 +10,7 @@ mod from_signature;
 mod linear;
 mod noise;
 mod norm;
+mod qkv;
 mod rope;
 mod rounding;
 mod router;
@@ -55,6 +56,7 @@ fn own(op: &str) -> Option<(Make, Make)> {
         "linear" => (linear::cases, linear::bench),
         "noise" => (noise::cases, noise::bench),
         "norm" => (norm::cases, norm::bench),
+        "qkv" => (qkv::cases, qkv::bench),
         "rope" => (rope::cases, rope::bench),
         "rounding" => (rounding::cases, rounding::bench),
         "router" => (router::cases, router::bench),

@@ -9,7 +9,7 @@ use drdiff::Tensor;
 use drdiff::op::Arguments;
 
 const ROWS: [usize; 10] = [2, 3, 31, 32, 33, 40, 63, 64, 65, 97];
-const HEAD_DIMS: [usize; 8] = [1, 2, 3, 8, 31, 32, 33, 65];
+const HEAD_DIMS: [usize; 10] = [1, 2, 3, 8, 16, 31, 32, 33, 64, 65];
 /// Window and dilations.
 const PATTERNS: [(usize, &str); 9] = [
     (0, ""),
