@@ -136,7 +136,7 @@ pub(super) fn relations(g: &mut Gen) -> Vec<Relation> {
             // Far above eps, where a power of 2 leaves every digit alone.
             let large = |factor: f32| Call { x: map(&call.x, |x| x * factor), ..call.clone() };
             let (plain, double) = (calls.run(&large(4096.0).arguments())?, calls.run(&large(8192.0).arguments())?);
-            let close = |name: &str| {
+            let close = |name: &'static str| {
                 let want = super::wide(plain.get(name)?);
                 double.close(name, want)
             };
