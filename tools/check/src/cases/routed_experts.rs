@@ -36,19 +36,19 @@ fn modulated(g: &mut Gen, arguments: Arguments, dim: usize, [shift, scale, gate]
 fn mixed(g: &mut Gen, index: usize) -> Case {
     let tokens = g.pick(&[1, 2, 3, 7, 8, 15, 31, 32, 33, 63, 64, 65, 97, 129]);
     // Most of sizes that one kernel norms and routes.
-    let fours = index % 4 != 0;
+    let fours = !index.is_multiple_of(4);
     let dim = if fours { g.pick(&[4, 12, 32, 36, 60, 64, 132]) } else { g.pick(&[1, 3, 16, 17, 33, 65]) };
     let experts = g.pick(&[1, 2, 3, 4, 4, 5, 7, 8, 13]);
     let k = 1 + g.below(experts);
     let set: &[u32] = if fours { &[0, 4, 28, 32, 36, 64, 68] } else { &[0, 1, 15, 16, 17, 33] };
     let mut widths: Vec<u32> = (0..experts).map(|_| g.pick(set)).collect();
-    if index % 29 == 0 {
+    if index.is_multiple_of(29) {
         widths.fill(0);
     }
     let mut arguments = case(g, &[tokens], dim, &widths, k);
     let mut label = format!("{index}: N={tokens} D={dim} widths={widths:?} top_k={k}");
-    if index % 7 != 0 {
-        let offsets = if index % 5 == 0 { [1, dim + 2, 3] } else { [0, dim, 2 * dim + 1] };
+    if !index.is_multiple_of(7) {
+        let offsets = if index.is_multiple_of(5) { [1, dim + 2, 3] } else { [0, dim, 2 * dim + 1] };
         arguments = modulated(g, arguments, dim, offsets);
         label += &format!(" modulation at {offsets:?}");
     }
