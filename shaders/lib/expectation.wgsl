@@ -61,16 +61,12 @@ fn query4(row: u32, k: u32) -> vec4<f32> {
     return four;
 }
 
-// The inverse root of the mean square of a row of h, from its sum of squares.
-fn inverse_root(row: u32, sum: f32) -> f32 {
-    var inverse = 1.0 / sqrt(sum / f32(params.dim) + params.eps);
-    if sum > OVERFLOWING {
-        var squares = vec4(0.0);
-        for (var k = 0u; k < params.dim; k += 4u) {
-            let four = h4(row, k) * SHRINK;
-            squares += four * four;
-        }
-        inverse = SHRINK / sqrt(lanes(squares) / f32(params.dim));
+// The inverse root of a mean square, from the sums of the squares and of those of values times SHRINK.
+fn inverse_root(squares: f32, shrunk: f32) -> f32 {
+    let count = f32(params.dim);
+    var inverse = 1.0 / sqrt(squares / count + params.eps);
+    if squares > OVERFLOWING {
+        inverse = SHRINK / sqrt(shrunk / count);
     }
     return inverse;
 }
@@ -172,16 +168,20 @@ fn main(
     if params.norm != 0u {
         for (var line = thread / 4u; line < ROWS; line += THREADS / 4u) {
             var squares = vec4(0.0);
+            var shrunk = vec4(0.0);
             for (var k = 4u * quad; k < params.dim; k += 16u) {
                 let four = h4(row0 + line, k);
+                let small = four * SHRINK;
                 squares += four * four;
+                shrunk += small * small;
             }
-            tile[line * 4u + quad] = squares;
+            tile[line * 4u + quad] = vec4(lanes(squares), lanes(shrunk), 0.0, 0.0);
         }
         workgroupBarrier();
         if thread < ROWS {
-            let squares = (tile[4u * thread] + tile[4u * thread + 1u]) + (tile[4u * thread + 2u] + tile[4u * thread + 3u]);
-            inverses[thread] = inverse_root(row0 + thread, lanes(squares));
+            let at = 4u * thread;
+            let sums = (tile[at] + tile[at + 1u]) + (tile[at + 2u] + tile[at + 3u]);
+            inverses[thread] = inverse_root(sums.x, sums.y);
         }
     }
 
