@@ -123,8 +123,8 @@ fn a_batch_in_several_passes_over_the_vocabulary() {
         let inputs = [part(&all), unembed.clone(), embed.clone(), part(&skip)];
         let mut graph = Graph::new();
         let values: Vec<_> = inputs.iter().map(|tensor| graph.state(Desc::f32(tensor.desc().shape.clone()))).collect();
-        let wired: Vec<_> = values.iter().copied().map(Some).collect();
-        let outputs = graph.push(VocabExpectation, &wired).unwrap();
+        let wired: Vec<_> = values.iter().copied().map(Some).chain([None; 3]).collect();
+        let outputs = graph.push(VocabExpectation::default(), &wired).unwrap();
         outputs.iter().for_each(|&output| graph.keep(output));
         let mut executor =
             Executor::new(&gpu, graph, ExecutorOptions { sentinels: true, ..Default::default() }).unwrap();

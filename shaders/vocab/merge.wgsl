@@ -1,8 +1,9 @@
 // vocab_expectation, second part: adds up what vocab/expectation left for each split of the vocabulary.
+//   entropy = log1p(tail) - t / (1 + tail), both terms positive.
 //
 // Tiling: a workgroup makes one row; its threads share the splits, then the columns.
-// Bindings: params, partial_x0 [splits, rows, embed_dim], partial_best [splits, rows], partial_sums
-// [splits, rows, 2] (tail, t), partial_token [splits, rows], x0 [rows, embed_dim], lse, entropy, token [rows].
+// Bindings: params, partial_x0 [splits, rows, embed_dim], state [splits, rows]: bits of max, tail and t, and the arg-max,
+// x0 [rows, embed_dim], lse, entropy, token [rows].
 // Grid: one workgroup per row, flat. At most MAX_SPLITS splits.
 #import lib/grid.wgsl
 #import lib/log.wgsl
@@ -15,19 +16,25 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> partial_x0: array<f32>;
-@group(0) @binding(2) var<storage, read> partial_best: array<f32>;
-@group(0) @binding(3) var<storage, read> partial_sums: array<vec2<f32>>;
-@group(0) @binding(4) var<storage, read> partial_token: array<u32>;
-@group(0) @binding(5) var<storage, read_write> x0: array<f32>;
-@group(0) @binding(6) var<storage, read_write> lse: array<f32>;
-@group(0) @binding(7) var<storage, read_write> entropy: array<f32>;
-@group(0) @binding(8) var<storage, read_write> token: array<u32>;
+@group(0) @binding(2) var<storage, read> state: array<vec4<u32>>;
+@group(0) @binding(3) var<storage, read_write> x0: array<f32>;
+@group(0) @binding(4) var<storage, read_write> lse: array<f32>;
+@group(0) @binding(5) var<storage, read_write> entropy: array<f32>;
+@group(0) @binding(6) var<storage, read_write> token: array<u32>;
 
 const THREADS: u32 = 64u;
-const MAX_SPLITS: u32 = THREADS;
+const MAX_SPLITS: u32 = 256u;
 
+// Maximum, tail and t of each split.
+var<workgroup> parts: array<vec3<f32>, MAX_SPLITS>;
 // e^(maximum of the split - maximum of the row).
 var<workgroup> factors: array<f32, MAX_SPLITS>;
+
+// How far the maximum of a split is below that of the row. At -200 exp is 0 in f32: bounded, so that 0 times infinity
+// does not arise.
+fn shift(split: u32, best: f32) -> f32 {
+    return max(parts[split].x - best, -200.0);
+}
 
 @compute @workgroup_size(THREADS)
 fn main(
@@ -39,28 +46,29 @@ fn main(
     if row >= params.rows {
         return;
     }
+    for (var s = thread; s < params.splits; s += THREADS) {
+        parts[s] = bitcast<vec3<f32>>(state[s * params.rows + row].xyz);
+    }
+    workgroupBarrier();
     // Token ids rise from split to split, so the first of several equal ones is the lowest.
     var winner = 0u;
-    var best = partial_best[row];
+    var best = parts[0].x;
     for (var s = 1u; s < params.splits; s += 1u) {
-        let other = partial_best[s * params.rows + row];
-        if other > best {
-            best = other;
+        if parts[s].x > best {
+            best = parts[s].x;
             winner = s;
         }
     }
-    if thread < params.splits {
-        factors[thread] = exp(max(partial_best[thread * params.rows + row] - best, -200.0));
+    for (var s = thread; s < params.splits; s += THREADS) {
+        factors[s] = exp(shift(s, best));
     }
     workgroupBarrier();
-    var tail = partial_sums[winner * params.rows + row].x;
-    var t = partial_sums[winner * params.rows + row].y;
+    var tail = parts[winner].y;
+    var t = parts[winner].z;
     for (var s = 0u; s < params.splits; s += 1u) {
         if s != winner {
-            let sums = partial_sums[s * params.rows + row];
-            let shift = max(partial_best[s * params.rows + row] - best, -200.0);
-            tail += factors[s] * (1.0 + sums.x);
-            t += factors[s] * (sums.y + (1.0 + sums.x) * shift);
+            tail += factors[s] * (1.0 + parts[s].y);
+            t += factors[s] * (parts[s].z + (1.0 + parts[s].y) * shift(s, best));
         }
     }
     for (var column = thread; column < params.embed_dim; column += THREADS) {
@@ -73,6 +81,6 @@ fn main(
     if thread == 0u {
         lse[row] = best + log1p(tail);
         entropy[row] = row_entropy(tail, t);
-        token[row] = partial_token[winner * params.rows + row];
+        token[row] = state[winner * params.rows + row].w;
     }
 }

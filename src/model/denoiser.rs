@@ -5,7 +5,7 @@ use super::network::{DenoiserShape, Head, States};
 use super::time::row_len;
 use super::weights::Weights;
 use crate::graph::{Graph, Value};
-use crate::ops::{BayesQuery, FiniteCheck, SegmentMean, SolverStep, StepRow, VocabExpectation};
+use crate::ops::{FiniteCheck, SegmentMean, SolverStep, StepRow, VocabExpectation};
 use crate::{Desc, Result};
 
 /// Inputs and outputs of the denoiser's graph.
@@ -86,18 +86,21 @@ impl Denoiser {
 
         let states = States { z, x0, difficulty, flag, place, rope, globals, lengths, cost_bias, time };
         let head = weights.network.build(g, config, shape, &states)?;
-        let Head { hidden, input, unembed, anchor_prediction, routing } = head;
+        let Head { hidden, input, norm, unembed, anchor_prediction, routing } = head;
 
         let (absorb, embedding) = (g.constant(&weights.absorb), g.constant(&weights.embedding));
+        let [shift_offset, scale_offset] = norm.unwrap_or_default();
+        let expectation = VocabExpectation { eps: config.norm_eps, shift_offset, scale_offset };
         let query = match config.conventions.bayes_term {
-            true => Some(g.push1(BayesQuery, &[Some(z), Some(absorb), Some(step)])?),
-            false => None,
+            true => [z, absorb, step].map(Some),
+            false => [None; 3],
         };
-        let inputs = [Some(input), Some(unembed), Some(embedding), query];
-        let outputs = g.push_into(VocabExpectation, &inputs, &[Some(x0), None, Some(difficulty), None])?;
+        let inputs = [&[input, unembed, embedding].map(Some)[..], &query, &[norm.map(|_| time)]].concat();
+        let outputs = g.push_into(expectation, &inputs, &[Some(x0), None, Some(difficulty), None])?;
         let (lse, token) = (outputs[1], outputs[3]);
         if let Some(prediction) = anchor_prediction.filter(|_| !shape.inspect) {
             g.occasionally(prediction);
+            g.occasionally(hidden);
         }
         // Without anchors it is never read.
         let anchor_prediction = anchor_prediction.unwrap_or_else(|| state(g));

@@ -60,10 +60,12 @@ pub struct TimeRows {
 
 /// What a network gives the head.
 pub struct Head {
-    /// `[B, R, D]`: the last hidden state.
+    /// `[B, R, D]`: the last hidden state. Where there is an `anchor_prediction`, that alone reads it.
     pub hidden: Value,
     /// `[B, R, K]`: what is multiplied by the unembedding.
     pub input: Value,
+    /// Where `input` is to be normed first (RMS): the first elements of shift and scale in the time's row.
+    pub norm: Option<[usize; 2]>,
     /// `[V, K]`.
     pub unembed: Value,
     /// `[B, R, De]`, anchor rows count; `None` where the network has no anchors.

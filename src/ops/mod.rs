@@ -9,12 +9,15 @@ pub mod finite_check;
 pub mod linear;
 pub mod noise;
 pub mod norm;
+pub mod qkv;
 pub mod rope;
 pub mod rounding;
+pub mod routed_experts;
 pub mod router;
 pub mod segment_mean;
 pub mod solver;
 pub mod solver_step;
+mod tiles;
 pub mod time_embedding;
 pub mod vocab_expectation;
 
@@ -26,8 +29,10 @@ pub use finite_check::FiniteCheck;
 pub use linear::{Activation, Linear};
 pub use noise::Noise;
 pub use norm::{Norm, NormKind};
+pub use qkv::Qkv;
 pub use rope::{Rope, rope_table};
 pub use rounding::Rounding;
+pub use routed_experts::RoutedExperts;
 pub use router::Router;
 pub use segment_mean::SegmentMean;
 pub use solver::Solver;
@@ -42,6 +47,7 @@ pub const REGISTRY: &[Entry] = &[
     attention::ENTRY,
     experts::ENTRY,
     router::ENTRY,
+    routed_experts::ENTRY,
     vocab_expectation::ENTRY,
     rounding::ENTRY,
     solver::ENTRY,
@@ -53,6 +59,7 @@ pub const REGISTRY: &[Entry] = &[
     linear::ENTRY,
     norm::ENTRY,
     rope::ENTRY,
+    qkv::ENTRY,
     embedding::ENTRY,
     time_embedding::ENTRY,
 ];

@@ -8,4 +8,5 @@ struct Lane {
     @builtin(subgroup_id) subgroup: u32,
     @builtin(num_subgroups) subgroups: u32,
     @builtin(subgroup_invocation_id) place: u32,
+    @builtin(subgroup_size) size: u32,
 }

@@ -9,9 +9,7 @@ use crate::model::config::Config;
 use crate::model::network::{Affine, Chunks, DenoiserShape, Head, Network, States, TimeRows, linear, time};
 use crate::model::sharpening::Sharpening;
 use crate::model::weights::{Tensors, Weights};
-use crate::ops::{
-    Activation, Attention, Embedding, Experts, Linear, Norm, NormKind, Rope, Router, time_frequencies,
-};
+use crate::ops::{Activation, Attention, Embedding, Linear, Norm, NormKind, Qkv, RoutedExperts, time_frequencies};
 use crate::{Error, Result, Tensor, memory};
 
 /// `format` in its `config.json`.
@@ -57,9 +55,8 @@ struct DrDiff {
 /// Weights of one block.
 #[derive(Debug)]
 struct Layer {
-    query: Constant,
-    key: Constant,
-    value: Constant,
+    /// `[3 D, D]`: queries, keys, values.
+    qkv: Constant,
     output: Constant,
     router: Constant,
     router_bias: Constant,
@@ -101,11 +98,13 @@ impl DrDiff {
 impl Layer {
     fn read(tensors: &mut Tensors, c: &Config, layer: usize) -> Result<Self> {
         let (d, e, width) = (c.model_dim, c.expert_widths.len(), c.expert_width());
+        let mut qkv = memory::empty("the projections of a layer", 3 * d * d)?;
+        for part in ["query", "key", "value"] {
+            qkv.extend(tensors.floats(&format!("layers.{layer}.attention.{part}.weight"), &[d, d])?);
+        }
         let mut take = |name: &str, shape: &[usize]| tensors.take(&format!("layers.{layer}.{name}"), shape);
         Ok(Self {
-            query: take("attention.query.weight", &[d, d])?,
-            key: take("attention.key.weight", &[d, d])?,
-            value: take("attention.value.weight", &[d, d])?,
+            qkv: Constant::new(Tensor::f32([3 * d, d], qkv)?),
             output: take("attention.output.weight", &[d, d])?,
             router: take("router.weight", &[e, d])?,
             router_bias: take("router.bias", &[e])?,
@@ -143,15 +142,16 @@ impl Network for DrDiff {
             routing.push(indices);
         }
         let (layers, dim) = (self.layers.len(), config.model_dim);
-        let hidden = net.norm(x, [Chunks::Head(layers).shift(dim), Chunks::Head(layers).scale(dim)])?;
-        let input = match shape.sharpening == Sharpening::default() {
-            true => hidden,
+        let last = [Chunks::Head(layers).shift(dim), Chunks::Head(layers).scale(dim)];
+        let hidden = net.norm(x, last)?;
+        let norm = match shape.sharpening == Sharpening::default() {
+            true => last,
             // What is sharpened comes behind.
-            false => net.norm(x, [config.modulation_len(), config.modulation_len() + dim])?,
+            false => [config.modulation_len(), config.modulation_len() + dim],
         };
         let unembed = g.constant(&self.unembed);
         let anchor_prediction = Some(linear(g, hidden, &self.anchor.0, Some(&self.anchor.1), None)?);
-        Ok(Head { hidden, input, unembed, anchor_prediction, routing })
+        Ok(Head { hidden, input: x, norm: Some(norm), unembed, anchor_prediction, routing })
     }
 
     fn named(&self) -> Vec<(&'static str, &Constant)> {
@@ -187,19 +187,21 @@ impl Building<'_> {
 
     fn attention(&mut self, index: usize, layer: &Layer, x: Value) -> Result<Value> {
         let (config, chunks) = (self.config, Chunks::Attention(index));
-        let h = self.norm(x, [chunks.shift(config.model_dim), chunks.scale(config.model_dim)])?;
         let g = &mut *self.graph;
-        let rope = Rope { heads: config.heads, rotary_dim: config.rotary_dim };
-        let mut rotated = [h; 2];
-        for (value, weight) in rotated.iter_mut().zip([&layer.query, &layer.key]) {
-            let projected = linear(g, h, weight, None, None)?;
-            *value = g.push1(rope, &[Some(projected), Some(self.states.rope)])?;
-        }
-        let v = linear(g, h, &layer.value, None, None)?;
+        let norm = Norm {
+            kind: NormKind::Rms,
+            eps: config.norm_eps,
+            shift_offset: chunks.shift(config.model_dim),
+            scale_offset: chunks.scale(config.model_dim),
+        };
+        let (heads, rotary_dim) = (config.heads, config.rotary_dim);
+        let weight = g.constant(&layer.qkv);
+        let inputs = [Some(x), Some(weight), None, Some(self.states.time), Some(self.states.rope)];
+        let projected = g.push(Qkv { heads, kv_heads: heads, rotary_dim, norm }, &inputs)?;
+        let (q, k, v) = (projected[0], projected[1], projected[2]);
         let pattern = self.shape.level.pattern();
-        let op = Attention { heads: Some(config.heads), pattern, ..Default::default() };
-        let inputs =
-            [Some(rotated[0]), Some(rotated[1]), Some(v), Some(self.states.globals), Some(self.states.lengths)];
+        let op = Attention { heads: Some(heads), pattern, ..Default::default() };
+        let inputs = [q, k, v, self.states.globals, self.states.lengths].map(Some);
         let out = g.push(op, &inputs)?[0];
         let weight = g.constant(&layer.output);
         let project = Linear { activation: Activation::None, gate_offset: chunks.gate(config.model_dim) };
@@ -209,19 +211,20 @@ impl Building<'_> {
     /// The block's second half, and the chosen experts.
     fn experts(&mut self, index: usize, layer: &Layer, x: Value) -> Result<(Value, Value)> {
         let (config, chunks) = (self.config, Chunks::Forward(index));
-        let h = self.norm(x, [chunks.shift(config.model_dim), chunks.scale(config.model_dim)])?;
         let g = &mut *self.graph;
-        let [router, bias, difficulty] =
-            [&layer.router, &layer.router_bias, &layer.router_difficulty].map(|weight| g.constant(weight));
-        let inputs = [Some(h), Some(router), Some(bias), Some(self.states.difficulty), Some(difficulty)];
-        let logits = g.push1(Router, &inputs)?;
-        let [gate, up, down] = [&layer.gate, &layer.up, &layer.down].map(|weight| g.constant(weight));
-        let op = Experts {
+        let Layer { router, router_bias, router_difficulty, gate, up, down, .. } = layer;
+        let [router, bias, by_difficulty, gate, up, down] =
+            [router, router_bias, router_difficulty, gate, up, down].map(|weight| g.constant(weight));
+        let op = RoutedExperts {
             top_k: config.top_k,
             widths: config.expert_widths.clone(),
+            eps: config.norm_eps,
+            shift_offset: chunks.shift(config.model_dim),
+            scale_offset: chunks.scale(config.model_dim),
             gate_offset: chunks.gate(config.model_dim),
         };
-        let inputs = [h, logits, gate, up, down, self.states.cost_bias, x, self.states.time].map(Some);
+        let &States { difficulty, cost_bias, time, .. } = self.states;
+        let inputs = [x, router, bias, difficulty, by_difficulty, gate, up, down, cost_bias, time].map(Some);
         let outputs = g.push(op, &inputs)?;
         Ok((outputs[0], outputs[1]))
     }

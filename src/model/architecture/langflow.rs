@@ -14,7 +14,7 @@ use crate::model::config::{BudgetConfig, Config, Conventions, Level, PatternName
 use crate::model::network::{Affine, Chunks, DenoiserShape, Head, Network, States, TimeRows, activated, linear, time};
 use crate::model::sharpening::Sharpening;
 use crate::model::weights::{Tensors, Weights};
-use crate::ops::{Activation, Attention, Linear, Norm, NormKind, Rope};
+use crate::ops::{Activation, Attention, Linear, Norm, NormKind, Qkv};
 use crate::schedule::Schedule;
 use crate::{Error, Result, Tensor, memory};
 
@@ -149,9 +149,8 @@ const WHAT: &str = "the weights of a LangFlow model";
 /// Weights of one block.
 #[derive(Debug)]
 struct Block {
-    query: Constant,
-    key: Constant,
-    value: Constant,
+    /// `[3 D, D]`: queries, keys, values.
+    qkv: Constant,
     output: Constant,
     /// `[4 D, D]` and `[4 D]`.
     expand: Affine,
@@ -246,10 +245,11 @@ impl Block {
         let (d, head_dim) = (config.model_dim, config.head_dim());
         let qkv = tensors.floats(&name("attn_qkv.weight"), &[3 * d, d])?;
         let part = |index: usize| &qkv[index * d * d..][..d * d];
+        let mut all = neighbours(part(0), head_dim, d)?;
+        memory::extend(WHAT, &mut all, neighbours(part(1), head_dim, d)?)?;
+        memory::extend(WHAT, &mut all, part(2).iter().copied())?;
         Ok(Self {
-            query: constant([d, d], neighbours(part(0), head_dim, d)?)?,
-            key: constant([d, d], neighbours(part(1), head_dim, d)?)?,
-            value: constant([d, d], memory::copied(WHAT, part(2))?)?,
+            qkv: constant([3 * d, d], all)?,
             output: tensors.take(&name("attn_out.weight"), &[d, d])?,
             expand: affine(tensors.linear(&name("mlp.0"), 4 * d, d)?)?,
             contract: affine(tensors.linear(&name("mlp.2"), d, 4 * d)?)?,
@@ -364,11 +364,11 @@ impl Network for LangFlow {
 
     fn build(&self, g: &mut Graph, config: &Config, shape: &DenoiserShape, states: &States) -> Result<Head> {
         let d = config.model_dim;
-        let norm = |g: &mut Graph, x: Value, chunks: Chunks| {
+        let norm_of = |chunks: Chunks| {
             let (shift_offset, scale_offset) = (chunks.shift(d), chunks.scale(d));
-            let op = Norm { kind: NormKind::Layer, eps: config.norm_eps, shift_offset, scale_offset };
-            g.push1(op, &[Some(x), Some(states.time)])
+            Norm { kind: NormKind::Layer, eps: config.norm_eps, shift_offset, scale_offset }
         };
+        let norm = |g: &mut Graph, x: Value, chunks: Chunks| g.push1(norm_of(chunks), &[Some(x), Some(states.time)]);
         let gated = |g: &mut Graph, x: Value, weight: &Constant, bias: Option<&Constant>, chunks: Chunks, rest| {
             let op = Linear { activation: Activation::None, gate_offset: chunks.gate(d) };
             let (weight, bias) = (g.constant(weight), bias.map(|bias| g.constant(bias)));
@@ -379,18 +379,14 @@ impl Network for LangFlow {
             x = linear(g, states.z, on_state, None, Some(states.z))?;
             x = linear(g, states.x0, on_last, None, Some(x))?;
         }
-        let rope = Rope { heads: config.heads, rotary_dim: config.rotary_dim };
+        let (heads, rotary_dim) = (config.heads, config.rotary_dim);
         for (index, block) in self.blocks.iter().enumerate() {
             let chunks = Chunks::Attention(index);
-            let h = norm(g, x, chunks)?;
-            let mut rotated = [h; 2];
-            for (value, weight) in rotated.iter_mut().zip([&block.query, &block.key]) {
-                let projected = linear(g, h, weight, None, None)?;
-                *value = g.push1(rope, &[Some(projected), Some(states.rope)])?;
-            }
-            let value = linear(g, h, &block.value, None, None)?;
-            let op = Attention { heads: Some(config.heads), ..Default::default() };
-            let inputs = [Some(rotated[0]), Some(rotated[1]), Some(value), None, Some(states.lengths)];
+            let op = Qkv { heads, kv_heads: heads, rotary_dim, norm: norm_of(chunks) };
+            let weight = g.constant(&block.qkv);
+            let projected = g.push(op, &[Some(x), Some(weight), None, Some(states.time), Some(states.rope)])?;
+            let op = Attention { heads: Some(heads), ..Default::default() };
+            let inputs = [Some(projected[0]), Some(projected[1]), Some(projected[2]), None, Some(states.lengths)];
             let attended = g.push(op, &inputs)?[0];
             x = gated(g, attended, &block.output, None, chunks, x)?;
 
@@ -403,6 +399,6 @@ impl Network for LangFlow {
         let (weight, bias) = widen(d, shape.sharpening)?;
         let input = linear(g, hidden, &weight, Some(&bias), None)?;
         let unembed = g.constant(&self.unembed);
-        Ok(Head { hidden, input, unembed, anchor_prediction: None, routing: Vec::new() })
+        Ok(Head { hidden, input, norm: None, unembed, anchor_prediction: None, routing: Vec::new() })
     }
 }

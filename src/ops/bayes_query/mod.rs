@@ -1,10 +1,10 @@
 //! `bayes_query`: the exact Bayes term's query.
 
 #[cfg(feature = "cpu")]
-mod cpu;
+pub(crate) mod cpu;
 mod gpu;
 #[cfg(feature = "reference")]
-mod reference;
+pub(crate) mod reference;
 
 use crate::Result;
 use crate::gpu::Capabilities;

@@ -6,6 +6,9 @@ mod gpu;
 #[cfg(feature = "reference")]
 mod reference;
 
+#[cfg(feature = "cpu")]
+pub(super) use cpu::turn as turn_on_cpu;
+
 use crate::gpu::Capabilities;
 #[cfg(feature = "cpu")]
 use crate::op::CpuIo;

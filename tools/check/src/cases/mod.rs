@@ -10,8 +10,10 @@ mod from_signature;
 mod linear;
 mod noise;
 mod norm;
+mod qkv;
 mod rope;
 mod rounding;
+mod routed_experts;
 mod router;
 mod segment_mean;
 mod sized;
@@ -55,8 +57,10 @@ fn own(op: &str) -> Option<(Make, Make)> {
         "linear" => (linear::cases, linear::bench),
         "noise" => (noise::cases, noise::bench),
         "norm" => (norm::cases, norm::bench),
+        "qkv" => (qkv::cases, qkv::bench),
         "rope" => (rope::cases, rope::bench),
         "rounding" => (rounding::cases, rounding::bench),
+        "routed_experts" => (routed_experts::cases, routed_experts::bench),
         "router" => (router::cases, router::bench),
         "segment_mean" => (segment_mean::cases, segment_mean::bench),
         "solver" => (solver::cases, solver::bench),

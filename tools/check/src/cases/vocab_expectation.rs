@@ -42,6 +42,20 @@ fn repeat(g: &Gen, table: &Tensor, period: usize) -> Tensor {
     g.fill(table.desc().shape.clone(), values.take(table.desc().len()))
 }
 
+/// What makes a query of the state, at noise of `alpha` and `scale`.
+fn noisy(g: &mut Gen, arguments: Arguments, e: usize, [alpha, scale]: [f32; 2]) -> Arguments {
+    let mut step = vec![0.0; 16];
+    (step[1], step[3]) = (alpha, scale);
+    arguments.with("absorb", g.normal([e], 1.0)).with("step", g.fill([16], step))
+}
+
+/// A modulation whose shift and scale are somewhere in it.
+fn modulated(g: &mut Gen, arguments: Arguments, d: usize) -> Arguments {
+    let [shift, scale] = [[0, d], [d, 0], [4, d + 8], [3, d + 5]][g.below(4)];
+    let arguments = arguments.set("shift_offset", shift.to_string()).set("scale_offset", scale.to_string());
+    arguments.with("modulation", g.normal([2 * d + 13], 0.3))
+}
+
 pub(super) fn cases(g: &mut Gen) -> Vec<Case> {
     let rows = [1, 2, 7, 31, 32, 33, 64, 100, 130];
     let vocab = [1, 2, 31, 32, 33, 100, 513];
@@ -79,6 +93,26 @@ pub(super) fn cases(g: &mut Gen) -> Vec<Case> {
     for (n, v, d, e) in [(1, 4096, 24, 32), (4, 2049, 16, 3), (70, 1500, 9, 40), (2, 20_000, 4, 8)] {
         let arguments = case(g, Size { n, v, d, e }, 3.0, true);
         cases.push(Case::new(format!("n={n} v={v} d={d} e={e}: several splits"), arguments));
+    }
+    // With what comes before: the last norm, the query of a noisy state, or both.
+    for i in 0..90 {
+        let size = Size { n: g.pick(&rows), v: g.pick(&vocab), d: g.pick(&widths), e: g.pick(&widths) };
+        let Size { n, v, d, e } = size;
+        let noise = [g.pick(&[1.0, 0.9, 0.5, 0.01]), g.pick(&[0.0, 0.3, 1.0])];
+        let mut arguments = case(g, size, 2.0, i % 3 > 0);
+        if i % 3 > 0 {
+            arguments = noisy(g, arguments, e, noise);
+        }
+        if i % 3 != 1 {
+            let h = g.normal([n, d], [1e-2, 1.0, 1e3, 1e25][i % 4]);
+            arguments = modulated(g, arguments.with("h", h), d);
+        }
+        let what = ["norm", "query", "norm and query"][i % 3];
+        cases.push(Case::new(format!("{what} {i}: n={n} v={v} d={d} e={e} noise={noise:?}"), arguments));
+    }
+    for (n, v, d, e) in [(64, 512, 192, 32), (33, 200, 768, 768), (1, 50_257, 96, 64)] {
+        let arguments = case(g, Size { n, v, d, e }, 3.0, true);
+        cases.push(Case::new(format!("n={n} v={v} d={d} e={e}: of a model"), arguments));
     }
     for shape in [vec![16], vec![1, 16], vec![2, 3, 16], vec![3, 1, 5, 16]] {
         let h = g.normal(shape.clone(), 1.0);

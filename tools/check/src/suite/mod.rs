@@ -8,6 +8,7 @@ mod finite;
 mod linear;
 mod noise;
 mod norm;
+mod qkv;
 mod rope;
 mod rounding;
 mod router;
@@ -41,6 +42,7 @@ pub fn suite(op: &str) -> Option<Suite> {
         "linear" => (linear::values, linear::relations),
         "noise" => (noise::values, noise::relations),
         "norm" => (norm::values, norm::relations),
+        "qkv" => (qkv::values, qkv::relations),
         "rope" => (rope::values, rope::relations),
         "rounding" => (rounding::values, rounding::relations),
         "router" => (router::values, router::relations),

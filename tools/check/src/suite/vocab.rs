@@ -216,6 +216,26 @@ pub(super) fn relations(g: &mut Gen) -> Vec<Relation> {
             claims.push(by_skip.close("entropy", by_h.wide("entropy")?)?);
             Ok(claims)
         }));
+        // The state as it is: no noise, and a scale of 1.
+        let (call, absorb) = (base.clone(), g.normal([e], 1.0));
+        let skip = g.normal([n, e], 1.0 / (e as f32).sqrt());
+        laws.push(Relation::new(format!("a query at no noise is the state: {size}"), move |calls| {
+            let plain = Call { skip: Some(skip.clone()), ..call.clone() }.arguments();
+            let step = (0..16).map(|word| if word == 1 || word == 3 { 1.0 } else { 0.0 }).collect();
+            let query = plain.clone().with("absorb", absorb.clone()).with("step", Tensor::f32([16], step)?);
+            let (plain, query) = (calls.run(&plain)?, calls.run(&query)?);
+            ["x0", "lse", "entropy"].map(|name| query.close(name, plain.wide(name)?)).into_iter().collect()
+        }));
+        let (call, modulation) = (base.clone(), g.normal([2 * d], 0.3));
+        laws.push(Relation::new(format!("a norm knows no size: {size}"), move |calls| {
+            let normed = |h: Tensor| {
+                let arguments = Call { h, ..call.clone() }.arguments().with("modulation", modulation.clone());
+                arguments.set("scale_offset", d.to_string()).set("eps", "1e-30")
+            };
+            let plain = calls.run(&normed(call.h.clone()))?;
+            let large = calls.run(&normed(map(&call.h, |x| x * 2_f32.powi(80))))?;
+            ["x0", "lse", "entropy"].map(|name| large.close(name, plain.wide(name)?)).into_iter().collect()
+        }));
         let call = Call { skip: None, ..base };
         let other = map(&g.values([v, e], Values::Whole), |x| x + 9.0);
         laws.push(Relation::new(format!("linear in embed: {size}"), move |calls| {
