@@ -15,8 +15,8 @@ install() {
 }
 # What is small and fails fast comes first.
 install -r tools/requirements-lint.txt
-"$environment/bin/ruff" check tools
-"$environment/bin/ruff" format --check tools
+"$environment/bin/ruff" check tools benches/peers
+"$environment/bin/ruff" format --check tools benches/peers
 install -r tools/train/requirements.txt -r tools/eval/requirements-test.txt
 for folder in tools/train tools/eval tools/books; do
     echo "== $folder"

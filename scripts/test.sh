@@ -84,6 +84,7 @@ same_lints() {
 
 check cargo fmt --all --check
 check cargo fmt --all --check --manifest-path fuzz/Cargo.toml
+check cargo fmt --all --check --manifest-path benches/peers/Cargo.toml
 check browser_target
 check same_lints
 check scripts/software-vulkan.sh

@@ -1,9 +1,9 @@
 //! Memory that may be refused: whatever grows with a model, a text, a batch or a file is asked for here, and ends in
 //! [`Error::OutOfMemory`] where the system does not grant it.
 //!
-//! Other crates (the tokenizer, the parsers, the packing of matrix products) end the process instead; [`room`] asks ahead
-//! for as much as they are going to take. What is left are objects of a few kilobytes: where even these are refused, a Rust
-//! program ends, unless its own global allocator has a better way ([`is_refusable`]).
+//! Other crates (the tokenizer, the parsers) end the process instead; [`room`] asks ahead for as much as they are going
+//! to take. What is left are objects of a few kilobytes: where even these are refused, a Rust program ends, unless its
+//! own global allocator has a better way ([`is_refusable`]).
 
 use std::cell::Cell;
 use std::io::{self, ErrorKind};

@@ -2,8 +2,8 @@
 
 mod common;
 
-use drdiff::graph::{Executor, ExecutorOptions, Ops};
 use drdiff::Model;
+use drdiff::graph::{Executor, ExecutorOptions, Ops};
 use drdiff::model::{Denoiser, DenoiserShape, Sharpening};
 
 /// Positions, and the dispatches that a usual step of the shipped layout may take.

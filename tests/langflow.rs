@@ -115,7 +115,9 @@ fn a_tokenizer_of_two_files_is_that_of_one() {
     write("merges.txt", &format!("#version: 0.2\n{}\n", merges.join("\n")));
     let (own, whole) = (load().unwrap(), Model::load(folder(), &Device::Cpu).unwrap());
     assert_eq!(own.vocabulary().eos(), whole.vocabulary().eos());
-    for text in ["The fox and the owl went home.", "  spaces, 12,345 and\nnew lines ", "caf\u{e9} \u{1f98a}", "<|endoftext|>"] {
+    for text in
+        ["The fox and the owl went home.", "  spaces, 12,345 and\nnew lines ", "caf\u{e9} \u{1f98a}", "<|endoftext|>"]
+    {
         let ids = own.vocabulary().encode(text).unwrap();
         assert_eq!(ids, whole.vocabulary().encode(text).unwrap(), "{text}");
         assert_eq!(own.vocabulary().decode(&ids).unwrap(), text);

@@ -39,21 +39,16 @@ static TAKEN: AtomicUsize = AtomicUsize::new(0);
 static ASKED: AtomicUsize = AtomicUsize::new(0);
 
 impl Faulty {
-    /// The GEMM crate aligns the memory it packs into, unlike anybody else here; drdiff asks for as much just before.
-    fn counts(layout: Layout, size: usize) -> bool {
-        size >= SIZE.load(SeqCst) && layout.align() < 16
-    }
-
-    fn refuses(layout: Layout, size: usize) -> bool {
-        if !Self::counts(layout, size) {
+    fn refuses(size: usize) -> bool {
+        if size < SIZE.load(SeqCst) {
             return false;
         }
         let is_it = SEEN.fetch_add(1, SeqCst) + 1 == REFUSED.load(SeqCst);
         is_it || IN_USE.load(SeqCst).saturating_add(size) > LIMIT.load(SeqCst)
     }
 
-    fn take(layout: Layout, size: usize) {
-        if Self::counts(layout, size) {
+    fn take(size: usize) {
+        if size >= SIZE.load(SeqCst) {
             let in_use = IN_USE.fetch_add(size, SeqCst) + size;
             let (most, bytes) = if is_refusable() { (&ASKED, size) } else { (&TAKEN, in_use) };
             most.fetch_max(bytes, SeqCst);
@@ -61,7 +56,7 @@ impl Faulty {
     }
 
     fn give_back(layout: Layout) {
-        if Self::counts(layout, layout.size()) {
+        if layout.size() >= SIZE.load(SeqCst) {
             // What was there before the count began is not in it.
             let _ = IN_USE.fetch_update(SeqCst, SeqCst, |bytes| Some(bytes.saturating_sub(layout.size())));
         }
@@ -71,28 +66,28 @@ impl Faulty {
 // SAFETY: whatever is not refused goes to the system's allocator as it is.
 unsafe impl GlobalAlloc for Faulty {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        if Self::refuses(layout, layout.size()) {
+        if Self::refuses(layout.size()) {
             return std::ptr::null_mut();
         }
-        Self::take(layout, layout.size());
+        Self::take(layout.size());
         // SAFETY: the caller keeps the contract, which is the same.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        if Self::refuses(layout, layout.size()) {
+        if Self::refuses(layout.size()) {
             return std::ptr::null_mut();
         }
-        Self::take(layout, layout.size());
+        Self::take(layout.size());
         // SAFETY: as above.
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        if Self::refuses(layout, size) {
+        if Self::refuses(size) {
             return std::ptr::null_mut();
         }
-        Self::take(layout, size);
+        Self::take(size);
         Self::give_back(layout);
         // SAFETY: as above.
         unsafe { System.realloc(block, layout, size) }

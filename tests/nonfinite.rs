@@ -78,7 +78,7 @@ fn the_error_names_step_positions_and_op() {
     // The tensor; the step whose numbers it spoils; the op, and the one after it.
     let cases = [
         ("layers.1.attention.value.weight", 1, ["linear", "attention"]),
-        ("layers.0.experts.gate", 1, ["experts", "norm"]),
+        ("layers.0.experts.gate", 1, ["routed_experts", "norm"]),
         ("output.unembed", 1, ["vocab_expectation", "solver_step"]),
         // Times the last prediction, which is 0 at first.
         ("input.self.weight", 2, ["linear", "norm"]),

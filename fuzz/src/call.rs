@@ -46,6 +46,7 @@ const CONSTANTS: &[(&str, &str, DType, &str, Fill)] = &[
     ("solver", "alpha", DType::F32, "S + 1", Fill::Rising),
     ("solver", "sigma", DType::F32, "S + 1", Fill::Falling),
     ("experts", "widths", DType::U32, "E", Fill::SumTo("sum F")),
+    ("routed_experts", "widths", DType::U32, "E", Fill::SumTo("sum F")),
 ];
 
 /// Settings whose text is neither a number nor one of the words in their meaning.
@@ -58,6 +59,7 @@ const SIZES: &[(&str, &str, &[usize])] = &[
     ("attention", "Hkv", &[1, 2]),
     ("attention", "heads", &[1, 2]),
     ("experts", "top_k", &[1, 2]),
+    ("routed_experts", "top_k", &[1, 2]),
     ("rope", "D", &[4, 8]),
     ("rope", "heads", &[1, 2]),
     ("rope", "rotary_dim", &[0, 2, 4]),

@@ -46,9 +46,13 @@ fn key_position(part: Part, tile: u32, column: u32) -> u32 {
     return select(NONE, position, position < part.length);
 }
 
-fn tile_kind(part: Part, tile: u32) -> u32 {
+fn is_absent(part: Part, tile: u32) -> bool {
+    return false;
+}
+
+fn is_whole(part: Part, tile: u32) -> bool {
     let end = tile * TILE + TILE;
-    return select(PARTIAL, WHOLE, end <= part.length && (params.causal == 0u || end <= part.first_query + 1u));
+    return end <= part.length && (params.causal == 0u || end <= part.first_query + 1u);
 }
 
 fn prepare_tile(part: Part, tile: u32, thread: u32) {}

@@ -60,11 +60,14 @@ fn key_position(part: Part, tile: u32, column: u32) -> u32 {
     return member(part, part.first_key + tile * TILE + column);
 }
 
-fn tile_kind(part: Part, tile: u32) -> u32 {
+fn is_absent(part: Part, tile: u32) -> bool {
     let first = part.first_key + tile * TILE;
     let last_query = part.first_query + TILE - 1u;
-    let nearer = first + TILE - 1u < part.first_query + params.near && last_query < first + params.near;
-    return select(PARTIAL, ABSENT, nearer);
+    return first + TILE - 1u < part.first_query + params.near && last_query < first + params.near;
+}
+
+fn is_whole(part: Part, tile: u32) -> bool {
+    return false;
 }
 
 fn prepare_tile(part: Part, tile: u32, thread: u32) {

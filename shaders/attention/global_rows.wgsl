@@ -59,10 +59,14 @@ fn key_position(part: Part, tile: u32, column: u32) -> u32 {
     return select(NONE, position, position < part.length);
 }
 
-fn tile_kind(part: Part, tile: u32) -> u32 {
+fn is_absent(part: Part, tile: u32) -> bool {
+    return false;
+}
+
+fn is_whole(part: Part, tile: u32) -> bool {
     let end = part.first_key + tile * TILE + TILE;
     let seen = params.causal == 0u || end <= globals[part.first_query];
-    return select(PARTIAL, WHOLE, end <= part.length && seen);
+    return end <= part.length && seen;
 }
 
 fn prepare_tile(part: Part, tile: u32, thread: u32) {}

@@ -63,12 +63,16 @@ fn key_position(part: Part, tile: u32, column: u32) -> u32 {
     return select(NONE, position, position < part.length);
 }
 
-fn tile_kind(part: Part, tile: u32) -> u32 {
+fn is_absent(part: Part, tile: u32) -> bool {
+    return false;
+}
+
+fn is_whole(part: Part, tile: u32) -> bool {
     let first = part.first_key + tile * TILE;
     let ahead = select(params.window, 0u, params.causal != 0u);
     let near = part.first_query + TILE - 1u <= first + params.window && first + TILE - 1u <= part.first_query + ahead;
     let plain = first >= excluded_end() && first + TILE <= part.length;
-    return select(PARTIAL, WHOLE, tile < part.other && near && plain);
+    return tile < part.other && near && plain;
 }
 
 fn prepare_tile(part: Part, tile: u32, thread: u32) {

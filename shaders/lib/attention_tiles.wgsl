@@ -7,9 +7,11 @@
 //   finish         keeps a row's maximum and sum, each row once
 //   query_position position of a row of the query tile, or NONE
 //   key_position   position of a column of a key tile, or NONE
-//   tile_kind      what a key tile is to this kernel: ABSENT, PARTIAL or WHOLE
+//   is_absent      whether no pair of a key tile is this kernel's. FXC must see that it is the same for all threads, which
+//                  it does not believe of what comes from a storage buffer
+//   is_whole       whether all pairs of a key tile are
 //   prepare_tile   fills workgroup tables for `owns` (the caller puts a barrier after it)
-//   owns           whether the pair (row, column) of this key tile, a partial one, belongs to this kernel
+//   owns           whether the pair (row, column) of this key tile, one that is not whole, belongs to this kernel
 //   output_row     row of out and lse for a row of the query tile
 //
 // A workgroup of 128 threads: thread (row, lane) of 16 x 8 holds queries row and row + 16; of the scores, columns lane,
@@ -35,11 +37,6 @@ const CHUNK: u32 = 32u;
 const HEAD_DIM: u32 = 32u;
 const CHUNKS: u32 = HEAD_DIM / CHUNK;
 const STRIDE: u32 = 9u;
-
-// Kinds of key tiles: no pair is the kernel's, some are, all are.
-const ABSENT: u32 = 0u;
-const PARTIAL: u32 = 1u;
-const WHOLE: u32 = 2u;
 
 // One workgroup's part; `first_query`, `first_key` and `other` mean what the kernel makes of them.
 struct Part {
@@ -142,13 +139,13 @@ fn attend(part: Part, thread: u32) {
         query_tile[(row + 16u) * STRIDE + lane] = query_vector(query_rows.y, lane * 4u);
     }
     for (var tile = 0u; tile < part.key_tiles; tile += 1u) {
-        let kind = tile_kind(part, tile);
-        if kind == ABSENT {
+        if is_absent(part, tile) {
             continue;
         }
+        let whole = is_whole(part, tile);
         let keys = vec2(key_position(part, tile, row), key_position(part, tile, row + 16u));
         let key_rows = vec2(row_of_key(part, keys.x), row_of_key(part, keys.y));
-        if kind == PARTIAL {
+        if !whole {
             prepare_tile(part, tile, thread);
         }
         var scores0 = vec4(0.0);
@@ -178,7 +175,7 @@ fn attend(part: Part, thread: u32) {
         }
         scores0 *= params.scale;
         scores1 *= params.scale;
-        if kind == PARTIAL {
+        if !whole {
             scores0 = select(vec4(MASKED), scores0, owned(part, tile, row, lane));
             scores1 = select(vec4(MASKED), scores1, owned(part, tile, row + 16u, lane));
         }

@@ -32,13 +32,13 @@ struct Params {
     // What follows is for rows that are normed first.
     inverses: u32,
     eps: f32,
-    // Where the shift and the scale of the norm begin, dim values each, where there is a modulation.
-    modulation: u32,
+    // Where the shift and the scale of the norm begin in the modulation, dim values each.
     shift_offset: u32,
     gain_offset: u32,
     pad0: u32,
     pad1: u32,
     pad2: u32,
+    pad3: u32,
     widths: array<vec4<u32>, MAX_EXPERTS / 4u>,
 }
 

@@ -151,14 +151,15 @@ fn main(
 ) {
     let columns = (all_heads() * wide_head() + TILE_N - 1u) / TILE_N;
     let tile = flat_group(group, groups);
-    tile_row = tile / columns * TILE_M;
-    if tile_row >= params.rows {
+    let row0 = tile / columns * TILE_M;
+    if row0 >= params.rows {
         return;
     }
+    tile_row = row0;
     for (var i = thread; i < TILE_M; i += THREADS) {
-        let start = min(tile_row + i, params.rows - 1u) * params.dim;
+        let start = min(row0 + i, params.rows - 1u) * params.dim;
         statistics[i] = row_statistics(params.kind, start, params.dim, params.eps);
     }
     workgroupBarrier();
-    product(tile_row, tile % columns * TILE_N, params.dim, thread);
+    product(row0, tile % columns * TILE_N, params.dim, thread);
 }

@@ -33,7 +33,9 @@ impl Gpu {
         let threads = cores.min(kernels.len()).min(MAX_COMPILERS);
         let made = std::thread::scope(|scope| {
             let others: Vec<_> = (1..threads)
-                .map_while(|_| std::thread::Builder::new().name("drdiff compiler".into()).spawn_scoped(scope, work).ok())
+                .map_while(|_| {
+                    std::thread::Builder::new().name("drdiff compiler".into()).spawn_scoped(scope, work).ok()
+                })
                 .collect();
             let own = work();
             let joined = others.into_iter().map(|other| other.join().unwrap_or_else(|panic| resume_unwind(panic)));

@@ -156,7 +156,7 @@ impl Executor {
                 for Staged { value, row, .. } in staged {
                     host.write(value.index(), bytemuck::cast_slice(row));
                 }
-                *times = timed(graph, ops, |index| host.run_node(graph, index))?;
+                *times = host.within(|host| timed(graph, ops, |index| host.run_node(graph, index)))?;
             }
             Backend::Reference(reference) => {
                 for Staged { value, row, .. } in staged {

@@ -150,13 +150,7 @@ impl GpuMemory {
     }
 
     /// The passes of `range`: one for all of them, or one each where they are timed.
-    fn encode(
-        &self,
-        encoder: &mut wgpu::CommandEncoder,
-        range: Range<usize>,
-        ops: Ops,
-        profiler: Option<&Profiler>,
-    ) {
+    fn encode(&self, encoder: &mut wgpu::CommandEncoder, range: Range<usize>, ops: Ops, profiler: Option<&Profiler>) {
         let each = if profiler.is_some() { 1 } else { range.len().max(1) };
         for first in range.clone().step_by(each) {
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {

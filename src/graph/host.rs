@@ -55,6 +55,13 @@ impl Host {
         }
     }
 
+    /// `work` on one of the threads that ops share their work out to: from elsewhere, each op would be handed over and
+    /// waited for.
+    pub(super) fn within<T: Send>(&mut self, work: impl FnOnce(&mut Self) -> T + Send) -> T {
+        crate::host::threads::ready();
+        rayon::scope(|_| work(self))
+    }
+
     pub(super) fn run_node(&mut self, graph: &Graph, index: usize) -> Result<()> {
         crate::host::threads::ready();
         let node = &graph.nodes[index];
@@ -72,7 +79,11 @@ impl Host {
             let value = (*value)?;
             (!written.contains(&value)).then(|| self.words(graph, value.index()))
         });
-        let inputs = Inputs(inputs.collect());
+        let prepared = node.inputs.iter().map(|value| match &graph.values[(*value)?.index()].source {
+            Source::Constant(constant) => Some(constant.prepared()),
+            _ => None,
+        });
+        let inputs = Inputs { words: inputs.collect(), prepared: prepared.collect() };
         let mut slices =
             taken.iter_mut().zip(&written).map(|(words, value)| &mut words[..graph.values[value.index()].desc.len()]);
         let outputs = Outputs(slices.by_ref().take(node.outputs.len()).collect());

@@ -23,6 +23,10 @@ impl Host {
         match *self {}
     }
 
+    pub(super) fn within<T>(&mut self, _: impl FnOnce(&mut Self) -> T) -> T {
+        match *self {}
+    }
+
     pub(super) fn run_node(&mut self, _: &Graph, _: usize) -> Result<()> {
         match *self {}
     }

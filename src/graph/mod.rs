@@ -46,6 +46,9 @@ struct ConstantInner {
     /// Tells constants apart.
     id: u64,
     tensor: Tensor,
+    /// What ops keep with it on the CPU.
+    #[cfg(feature = "cpu")]
+    prepared: crate::host::prepared::Prepared,
     /// The devices that hold it.
     homes: Mutex<Vec<Home>>,
 }
@@ -62,12 +65,24 @@ impl Constant {
     pub fn new(tensor: Tensor) -> Self {
         static NEXT_ID: AtomicU64 = AtomicU64::new(0);
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::new(ConstantInner { id, tensor, homes: Mutex::default() }))
+        Self(Arc::new(ConstantInner {
+            id,
+            tensor,
+            #[cfg(feature = "cpu")]
+            prepared: crate::host::prepared::Prepared::default(),
+            homes: Mutex::default(),
+        }))
     }
 
     /// The elements.
     pub fn tensor(&self) -> &Tensor {
         &self.0.tensor
+    }
+
+    /// What ops keep with it on the CPU.
+    #[cfg(feature = "cpu")]
+    pub(crate) fn prepared(&self) -> &crate::host::prepared::Prepared {
+        &self.0.prepared
     }
 
     /// What tells it from other constants.

@@ -5,5 +5,9 @@ pub(crate) mod activation;
 #[cfg(feature = "cpu")]
 pub(crate) mod gemm;
 pub(crate) mod philox;
+#[cfg(feature = "cpu")]
+pub(crate) mod prepared;
+#[cfg(feature = "cpu")]
+pub(crate) mod simd;
 #[cfg(feature = "threads")]
 pub mod threads;

@@ -2,10 +2,11 @@
 
 use super::denoiser::Handles;
 use super::network::DenoiserShape;
-use super::time::Ahead;
+use super::time::{Ahead, Parts};
 #[cfg(all(feature = "eval", not(target_family = "wasm")))]
 use crate::gpu::block_on;
-use crate::graph::{Executor, Value};
+use crate::graph::{Executor, Ops, Staged, Submitted, Value};
+use crate::ops::StepRow;
 use crate::{Error, Result, Tensor, memory};
 
 #[derive(Debug)]
@@ -94,4 +95,55 @@ impl Built {
         });
         layers.collect()
     }
+}
+
+impl Built {
+    /// Starts evaluation `index` of a run of `steps`.
+    ///
+    /// # Errors
+    /// If the device was lost or refused the work.
+    pub async fn evaluate(&mut self, model: Parts<'_>, steps: &[StepRow], index: usize) -> Result<Submitted> {
+        self.look_ahead(model, steps, index).await?;
+        let ops = match steps[index].refresh == 0.0 {
+            true => Ops::Usual,
+            false => Ops::All,
+        };
+        self.executor.run_with(&staged(&self.ahead, &self.handles, index), ops)
+    }
+
+    /// See [`Executor::first_not_finite`]: of evaluation `index`.
+    ///
+    /// # Errors
+    /// If the device was lost or refused the work.
+    pub async fn first_not_finite(
+        &mut self,
+        model: Parts<'_>,
+        steps: &[StepRow],
+        index: usize,
+    ) -> Result<Option<(usize, &'static str)>> {
+        self.look_ahead(model, steps, index).await?;
+        self.executor.first_not_finite_async(&staged(&self.ahead, &self.handles, index)).await
+    }
+
+    /// Stages the rows of evaluation `index` and of those behind it, unless they are.
+    ///
+    /// # Errors
+    /// If the memory is refused or the device failed.
+    pub async fn look_ahead(&mut self, model: Parts<'_>, steps: &[StepRow], index: usize) -> Result<()> {
+        if self.ahead.place(index).is_some() {
+            return Ok(());
+        }
+        let ahead = Ahead::from(model, self.shape.sharpening, steps, index).await?;
+        self.executor.stage(self.handles.step, &ahead.steps)?;
+        self.executor.stage(self.handles.time, &ahead.times)?;
+        self.ahead = ahead;
+        Ok(())
+    }
+}
+
+/// What evaluation `index` begins with.
+fn staged<'a>(ahead: &'a Ahead, handles: &Handles, index: usize) -> Vec<Staged<'a>> {
+    let Some(place) = ahead.place(index) else { return Vec::new() };
+    let rows = [(handles.step, &ahead.steps), (handles.time, &ahead.times)];
+    rows.map(|(value, rows)| Staged { value, index: place, row: &rows[place] }).into()
 }

@@ -33,7 +33,8 @@ pub(super) fn tokenizer_json(
         }
         let pair = line.split_once(' ').filter(|(a, b)| !a.is_empty() && !b.is_empty() && !b.contains(' '));
         let Some((first, second)) = pair else {
-            let problem = format!("has `{}` in line {}, expected two pieces and a space between", short(line, 80), index + 1);
+            let problem =
+                format!("has `{}` in line {}, expected two pieces and a space between", short(line, 80), index + 1);
             return Err(Error::format(merges_path, problem));
         };
         for piece in [first, second, &format!("{first}{second}")] {

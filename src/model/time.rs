@@ -1,12 +1,10 @@
 //! What a network makes of the time alone, computed ahead of the evaluations that read it.
 
-use super::built::Built;
 use super::config::Config;
-use super::denoiser::Handles;
 use super::network::TimeRows;
 use super::sharpening::Sharpening;
 use super::weights::Weights;
-use crate::graph::{Executor, Graph, Ops, Staged, Submitted, Value};
+use crate::graph::{Executor, Graph, Value};
 use crate::ops::StepRow;
 use crate::{Desc, Device, Result, Tensor, memory};
 
@@ -77,68 +75,25 @@ pub(crate) async fn time_rows(
 #[derive(Debug, Default)]
 pub(crate) struct Ahead {
     first: usize,
-    steps: Vec<Vec<f32>>,
-    times: Vec<Vec<f32>>,
+    pub steps: Vec<Vec<f32>>,
+    pub times: Vec<Vec<f32>>,
 }
 
 impl Ahead {
     const AT_ONCE: usize = 64;
 
-    fn place(&self, index: usize) -> Option<usize> {
-        index.checked_sub(self.first).filter(|&place| place < self.steps.len())
-    }
-
-    /// What evaluation `index` begins with.
-    fn staged(&self, handles: &Handles, index: usize) -> Vec<Staged<'_>> {
-        let Some(place) = self.place(index) else { return Vec::new() };
-        let rows = [(handles.step, &self.steps), (handles.time, &self.times)];
-        rows.map(|(value, rows)| Staged { value, index: place, row: &rows[place] }).into()
-    }
-}
-
-impl Built {
-    /// Starts evaluation `index` of a run of `steps`.
-    ///
-    /// # Errors
-    /// If the device was lost or refused the work.
-    pub async fn evaluate(&mut self, model: Parts<'_>, steps: &[StepRow], index: usize) -> Result<Submitted> {
-        self.look_ahead(model, steps, index).await?;
-        let ops = match steps[index].refresh == 0.0 {
-            true => Ops::Usual,
-            false => Ops::All,
-        };
-        self.executor.run_with(&self.ahead.staged(&self.handles, index), ops)
-    }
-
-    /// See [`Executor::first_not_finite`]: of evaluation `index`.
-    ///
-    /// # Errors
-    /// If the device was lost or refused the work.
-    pub async fn first_not_finite(
-        &mut self,
-        model: Parts<'_>,
-        steps: &[StepRow],
-        index: usize,
-    ) -> Result<Option<(usize, &'static str)>> {
-        self.look_ahead(model, steps, index).await?;
-        self.executor.first_not_finite_async(&self.ahead.staged(&self.handles, index)).await
-    }
-
-    /// Stages the rows of evaluation `index` and of those behind it, unless they are.
+    /// Those of evaluation `first` and of as many behind it as are held at a time.
     ///
     /// # Errors
     /// If the memory is refused or the device failed.
-    pub async fn look_ahead(&mut self, model: Parts<'_>, steps: &[StepRow], index: usize) -> Result<()> {
-        if self.ahead.place(index).is_some() {
-            return Ok(());
-        }
-        let steps = &steps[index..(index + Ahead::AT_ONCE).min(steps.len())];
-        let times = time_rows(model, self.shape.sharpening, steps).await?;
-        let steps = steps.iter().map(StepRow::words).collect();
-        let ahead = Ahead { first: index, steps, times };
-        self.executor.stage(self.handles.step, &ahead.steps)?;
-        self.executor.stage(self.handles.time, &ahead.times)?;
-        self.ahead = ahead;
-        Ok(())
+    pub async fn from(model: Parts<'_>, sharpening: Sharpening, steps: &[StepRow], first: usize) -> Result<Self> {
+        let steps = &steps[first..(first + Self::AT_ONCE).min(steps.len())];
+        let times = time_rows(model, sharpening, steps).await?;
+        Ok(Self { first, steps: steps.iter().map(StepRow::words).collect(), times })
+    }
+
+    /// Where the rows of evaluation `index` are, if they are held.
+    pub fn place(&self, index: usize) -> Option<usize> {
+        index.checked_sub(self.first).filter(|&place| place < self.steps.len())
     }
 }

@@ -3,15 +3,28 @@
 use bytemuck::{cast_slice, cast_slice_mut};
 
 use super::{Input, Output};
+#[cfg(feature = "cpu")]
+use crate::host::prepared::Prepared;
 
 /// Inputs on the CPU, one word per element; an absent or updated input has no slice.
 #[derive(Debug)]
-pub struct Inputs<'a>(pub(crate) Vec<Option<&'a [u32]>>);
+pub struct Inputs<'a> {
+    pub(crate) words: Vec<Option<&'a [u32]>>,
+    /// What ops keep with those that are constants.
+    #[cfg(feature = "cpu")]
+    pub(crate) prepared: Vec<Option<&'a Prepared>>,
+}
 
 impl<'a> Inputs<'a> {
     /// An input as f32, where it is there.
     pub fn get(&self, input: Input) -> Option<&'a [f32]> {
-        self.0[input.index].map(cast_slice)
+        self.words[input.index].map(cast_slice)
+    }
+
+    /// What is kept with an input that is a constant.
+    #[cfg(feature = "cpu")]
+    pub(crate) fn prepared(&self, input: Input) -> Option<&'a Prepared> {
+        self.prepared.get(input.index).copied().flatten()
     }
 
     /// An input as f32; empty where it is absent.
@@ -21,7 +34,7 @@ impl<'a> Inputs<'a> {
 
     /// An input as u32; empty where it is absent.
     pub fn u32(&self, input: Input) -> &'a [u32] {
-        self.0[input.index].unwrap_or(&[])
+        self.words[input.index].unwrap_or(&[])
     }
 }
 

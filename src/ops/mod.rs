@@ -12,12 +12,13 @@ pub mod norm;
 pub mod qkv;
 pub mod rope;
 pub mod rounding;
+pub mod routed_experts;
 pub mod router;
 pub mod segment_mean;
 pub mod solver;
 pub mod solver_step;
-pub mod time_embedding;
 mod tiles;
+pub mod time_embedding;
 pub mod vocab_expectation;
 
 pub use attention::{Attention, Pattern};
@@ -31,6 +32,7 @@ pub use norm::{Norm, NormKind};
 pub use qkv::Qkv;
 pub use rope::{Rope, rope_table};
 pub use rounding::Rounding;
+pub use routed_experts::RoutedExperts;
 pub use router::Router;
 pub use segment_mean::SegmentMean;
 pub use solver::Solver;
@@ -45,6 +47,7 @@ pub const REGISTRY: &[Entry] = &[
     attention::ENTRY,
     experts::ENTRY,
     router::ENTRY,
+    routed_experts::ENTRY,
     vocab_expectation::ENTRY,
     rounding::ENTRY,
     solver::ENTRY,

@@ -9,9 +9,7 @@ use crate::model::config::Config;
 use crate::model::network::{Affine, Chunks, DenoiserShape, Head, Network, States, TimeRows, linear, time};
 use crate::model::sharpening::Sharpening;
 use crate::model::weights::{Tensors, Weights};
-use crate::ops::{
-    Activation, Attention, Embedding, Experts, Linear, Norm, NormKind, Qkv, Router, time_frequencies,
-};
+use crate::ops::{Activation, Attention, Embedding, Linear, Norm, NormKind, Qkv, RoutedExperts, time_frequencies};
 use crate::{Error, Result, Tensor, memory};
 
 /// `format` in its `config.json`.
@@ -213,19 +211,20 @@ impl Building<'_> {
     /// The block's second half, and the chosen experts.
     fn experts(&mut self, index: usize, layer: &Layer, x: Value) -> Result<(Value, Value)> {
         let (config, chunks) = (self.config, Chunks::Forward(index));
-        let h = self.norm(x, [chunks.shift(config.model_dim), chunks.scale(config.model_dim)])?;
         let g = &mut *self.graph;
-        let [router, bias, difficulty] =
-            [&layer.router, &layer.router_bias, &layer.router_difficulty].map(|weight| g.constant(weight));
-        let inputs = [Some(h), Some(router), Some(bias), Some(self.states.difficulty), Some(difficulty)];
-        let logits = g.push1(Router, &inputs)?;
-        let [gate, up, down] = [&layer.gate, &layer.up, &layer.down].map(|weight| g.constant(weight));
-        let op = Experts {
+        let Layer { router, router_bias, router_difficulty, gate, up, down, .. } = layer;
+        let [router, bias, by_difficulty, gate, up, down] =
+            [router, router_bias, router_difficulty, gate, up, down].map(|weight| g.constant(weight));
+        let op = RoutedExperts {
             top_k: config.top_k,
             widths: config.expert_widths.clone(),
+            eps: config.norm_eps,
+            shift_offset: chunks.shift(config.model_dim),
+            scale_offset: chunks.scale(config.model_dim),
             gate_offset: chunks.gate(config.model_dim),
         };
-        let inputs = [h, logits, gate, up, down, self.states.cost_bias, x, self.states.time].map(Some);
+        let &States { difficulty, cost_bias, time, .. } = self.states;
+        let inputs = [x, router, bias, difficulty, by_difficulty, gate, up, down, cost_bias, time].map(Some);
         let outputs = g.push(op, &inputs)?;
         Ok((outputs[0], outputs[1]))
     }

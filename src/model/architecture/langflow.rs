@@ -368,8 +368,7 @@ impl Network for LangFlow {
             let (shift_offset, scale_offset) = (chunks.shift(d), chunks.scale(d));
             Norm { kind: NormKind::Layer, eps: config.norm_eps, shift_offset, scale_offset }
         };
-        let norm =
-            |g: &mut Graph, x: Value, chunks: Chunks| g.push1(norm_of(chunks), &[Some(x), Some(states.time)]);
+        let norm = |g: &mut Graph, x: Value, chunks: Chunks| g.push1(norm_of(chunks), &[Some(x), Some(states.time)]);
         let gated = |g: &mut Graph, x: Value, weight: &Constant, bias: Option<&Constant>, chunks: Chunks, rest| {
             let op = Linear { activation: Activation::None, gate_offset: chunks.gate(d) };
             let (weight, bias) = (g.constant(weight), bias.map(|bias| g.constant(bias)));
@@ -385,8 +384,7 @@ impl Network for LangFlow {
             let chunks = Chunks::Attention(index);
             let op = Qkv { heads, kv_heads: heads, rotary_dim, norm: norm_of(chunks) };
             let weight = g.constant(&block.qkv);
-            let projected =
-                g.push(op, &[Some(x), Some(weight), None, Some(states.time), Some(states.rope)])?;
+            let projected = g.push(op, &[Some(x), Some(weight), None, Some(states.time), Some(states.rope)])?;
             let op = Attention { heads: Some(heads), ..Default::default() };
             let inputs = [Some(projected[0]), Some(projected[1]), Some(projected[2]), None, Some(states.lengths)];
             let attended = g.push(op, &inputs)?[0];

@@ -1,9 +1,11 @@
-//! `attention` on the CPU: blocks of 64 queries, keys in blocks through GEMMs, an online softmax over them.
+//! `attention` on the CPU: blocks of queries over blocks of keys through products, an online softmax over them.
 //!
-//! A block of consecutive queries sees the window's keys as one GEMM, each dilated distance as a diagonal (query rows
-//! against key rows that distance away, both contiguous), and the global keys as one gathered GEMM; so the work is
-//! O(N) for a sparse pattern.
+//! A block of consecutive queries sees the window's keys and the global keys as products with what was packed once for
+//! each head. At a dilated distance that is whole vectors, as many queries as a vector holds see as many keys that lie
+//! in a row; other distances take a product of two rows each. So the work is O(N) for a sparse pattern.
 
+mod diagonals;
+mod side;
 mod softmax;
 
 use rayon::prelude::*;
@@ -12,9 +14,10 @@ use super::cost::dilated_distances;
 use super::{Attention, GLOBALS, K, LENGTHS, Pattern, Q, Sizes, V};
 use crate::op::{CpuIo, Shapes};
 use crate::{Result, memory};
-use softmax::{KEYS, MASKED, Softmax};
+use side::{Side, gather};
+use softmax::{KEYS, MASKED, MOST_KEYS, Softmax};
 
-/// Queries of a block.
+/// Queries of a block, a multiple of [`diagonals::ALIGNED`].
 const QUERIES: usize = 64;
 
 pub(super) fn run(op: &Attention, shapes: &Shapes, io: &mut CpuIo<'_>) -> Result<()> {
@@ -26,10 +29,11 @@ pub(super) fn run(op: &Attention, shapes: &Shapes, io: &mut CpuIo<'_>) -> Result
         causal: op.causal,
         globals: io.inputs.u32(GLOBALS),
         lengths: io.inputs.u32(LENGTHS),
+        qkv: [Q, K, V].map(|input| io.inputs.f32(input)),
     };
     let [out, lse] = io.outputs.split();
     let (out, lse) = (bytemuck::cast_slice_mut(out), bytemuck::cast_slice_mut(lse));
-    attention(&task, [Q, K, V].map(|input| io.inputs.f32(input)), out, lse)
+    attention(&task, out, lse)
 }
 
 /// What to compute.
@@ -43,6 +47,8 @@ struct Task<'a> {
     globals: &'a [u32],
     /// Rows of each sequence, or empty where all count.
     lengths: &'a [u32],
+    /// `[B, N, H, Dh]` and twice `[B, N, Hkv, Dh]`.
+    qkv: [&'a [f32]; 3],
 }
 
 /// What every sequence and head shares.
@@ -52,188 +58,239 @@ struct Plan<'a> {
     window: usize,
     /// How much of it lies after a query: nothing where causal.
     ahead: usize,
-    /// Distances beyond the window that dilations reach.
-    distances: Vec<usize>,
+    /// Distances beyond the window that dilations reach: those that are whole vectors, and the others.
+    aligned: Vec<usize>,
+    others: Vec<usize>,
     /// Global positions, and whether each position is one.
     globals: Vec<usize>,
     is_global: Vec<bool>,
 }
 
-/// One head of one sequence: rows `[length, Dh]`.
-struct Head<'a> {
-    q: &'a [f32],
+/// Keys and values of one head of one sequence.
+struct Keys<'a> {
+    /// From its first number on; rows lie `stride` apart.
     k: &'a [f32],
     v: &'a [f32],
-    length: usize,
+    stride: usize,
+    all: Side,
+    /// Those at global positions.
+    global: Side,
 }
 
-/// `out` and `lse` of `[q, k, v]`, `[B, N, H, Dh]` and twice `[B, N, Hkv, Dh]`.
+/// `out` and `lse` of the task, `[B, N, H, Dh]` and `[B, N, H]`.
 ///
 /// # Errors
 /// If memory is refused.
-fn attention(task: &Task<'_>, qkv: [&[f32]; 3], out: &mut [f32], lse: &mut [f32]) -> Result<()> {
+fn attention(task: &Task<'_>, out: &mut [f32], lse: &mut [f32]) -> Result<()> {
     let Sizes { batch, rows, heads, key_heads, head_dim } = task.sizes;
-    let is_global = memory::zeroed("the global positions", rows)?;
-    let mut plan = Plan { task, window: rows, ahead: 0, distances: Vec::new(), globals: Vec::new(), is_global };
-    if let Pattern::Hsa { window, dilations } = task.pattern {
-        plan.window = (*window).min(rows);
-        plan.distances = dilated_distances(*window, dilations, rows);
-        let inside = task.globals.iter().map(|&global| global as usize).filter(|&global| global < rows);
-        plan.globals = memory::collected("the global positions", inside)?;
-        for &global in &plan.globals {
-            plan.is_global[global] = true;
-        }
-    }
-    if !task.causal {
-        plan.ahead = plan.window;
-    }
-    let [q, k, v] = qkv;
-    let q = by_head(q, rows, heads, head_dim)?;
-    let (k, v) = (by_head(k, rows, key_heads, head_dim)?, by_head(v, rows, key_heads, head_dim)?);
-    let size = rows * head_dim;
-    let mut out_by_head = memory::zeroed("the output of attention", batch * heads * size)?;
-    let mut lse_by_head = memory::filled("the output of attention", batch * heads * rows, f32::NEG_INFINITY)?;
-    let planes = out_by_head.par_chunks_mut(size).zip(lse_by_head.par_chunks_mut(rows)).enumerate();
-    planes.try_for_each(|(plane, (out, lse))| {
-        let length = task.lengths.get(plane / heads).map_or(rows, |&length| (length as usize).min(rows));
-        let part = |x, plane| &<[f32]>::split_at(x, plane * size).1[..length * head_dim];
-        // Planes of one key head are neighbours, and sequences have as many groups as key heads.
-        let keys = plane / (heads / key_heads);
-        plan.head(&Head { q: part(&q, plane), k: part(&k, keys), v: part(&v, keys), length }, out, lse)
-    })?;
-    out.par_chunks_mut(heads * head_dim).zip(lse.par_chunks_mut(heads)).enumerate().for_each(|(row, (out, lse))| {
-        let (b, i) = (row / rows, row % rows);
-        for (h, (out, lse)) in out.chunks_mut(head_dim).zip(lse).enumerate() {
-            let at = (b * heads + h) * rows + i;
-            out.copy_from_slice(&out_by_head[at * head_dim..][..head_dim]);
-            *lse = lse_by_head[at];
-        }
-    });
-    Ok(())
+    let plan = Plan::new(task)?;
+    let keys = (0..batch * key_heads).into_par_iter().map(|plane| plan.keys(plane));
+    let keys: Vec<Keys<'_>> = keys.collect::<Result<_>>()?;
+    let sequences = out.par_chunks_mut(rows * heads * head_dim).zip(lse.par_chunks_mut(rows * heads)).enumerate();
+    sequences.try_for_each(|(b, (out, lse))| {
+        let q = &task.qkv[0][b * rows * heads * head_dim..][..rows * heads * head_dim];
+        plan.sequence(&Sequence { q, keys: &keys[b * key_heads..][..key_heads], length: task.length(b) }, out, lse)
+    })
 }
 
-/// `[B, N, H, Dh]` to `[B, H, N, Dh]`.
-fn by_head(x: &[f32], rows: usize, heads: usize, head_dim: usize) -> Result<Vec<f32>> {
-    let mut y = memory::zeroed("an input of attention", x.len())?;
-    y.par_chunks_mut(rows * head_dim).enumerate().for_each(|(plane, y)| {
-        let first = (plane / heads * rows * heads + plane % heads) * head_dim;
-        for (row, y) in y.chunks_mut(head_dim).enumerate() {
-            y.copy_from_slice(&x[first + row * heads * head_dim..][..head_dim]);
-        }
-    });
-    Ok(y)
+impl Task<'_> {
+    /// Rows of sequence `b` that count.
+    fn length(&self, b: usize) -> usize {
+        self.lengths.get(b).map_or(self.sizes.rows, |&length| (length as usize).min(self.sizes.rows))
+    }
 }
 
-impl Plan<'_> {
-    /// One head of one sequence: `out` `[N, Dh]` and `lse` `[N]` start with what padding holds.
-    fn head(&self, head: &Head<'_>, out: &mut [f32], lse: &mut [f32]) -> Result<()> {
-        let d = self.task.sizes.head_dim;
-        let blocks = out.par_chunks_mut(QUERIES * d).zip(lse.par_chunks_mut(QUERIES)).enumerate();
-        blocks.try_for_each(|(block, (out, lse))| -> Result<()> {
+/// One sequence: `q` `[N, H, Dh]`.
+struct Sequence<'a> {
+    q: &'a [f32],
+    keys: &'a [Keys<'a>],
+    length: usize,
+}
+
+impl<'a> Plan<'a> {
+    fn new(task: &'a Task<'a>) -> Result<Self> {
+        let rows = task.sizes.rows;
+        let is_global = memory::zeroed("the global positions", rows)?;
+        let (aligned, others, globals) = (Vec::new(), Vec::new(), Vec::new());
+        let mut plan = Plan { task, window: rows, ahead: 0, aligned, others, globals, is_global };
+        if let Pattern::Hsa { window, dilations } = task.pattern {
+            plan.window = (*window).min(rows);
+            let distances = dilated_distances(*window, dilations, rows).into_iter();
+            (plan.aligned, plan.others) = distances.partition(|distance| distance % diagonals::ALIGNED == 0);
+            let inside = task.globals.iter().map(|&global| global as usize).filter(|&global| global < rows);
+            plan.globals = memory::collected("the global positions", inside)?;
+            for &global in &plan.globals {
+                plan.is_global[global] = true;
+            }
+        }
+        if !task.causal {
+            plan.ahead = plan.window;
+        }
+        Ok(plan)
+    }
+
+    /// Keys and values of head `plane % Hkv` of sequence `plane / Hkv`.
+    fn keys(&self, plane: usize) -> Result<Keys<'a>> {
+        let Sizes { rows, key_heads, head_dim: d, .. } = self.task.sizes;
+        let (b, head, stride) = (plane / key_heads, plane % key_heads, key_heads * d);
+        let length = self.task.length(b);
+        let [_, k, v] = self.task.qkv.map(|x| x.get((b * rows * key_heads + head) * d..).unwrap_or(&[]));
+        let all = Side::new(k, v, stride, length, d, !self.aligned.is_empty())?;
+        let globals = &self.globals[..self.globals.partition_point(|&global| global < length)];
+        Ok(Keys { k, v, stride, all, global: Side::gathered(k, v, stride, globals, d)? })
+    }
+
+    /// All of one sequence.
+    fn sequence(&self, sequence: &Sequence<'_>, out: &mut [f32], lse: &mut [f32]) -> Result<()> {
+        let Sizes { heads, head_dim: d, .. } = self.task.sizes;
+        let globals = &self.globals[..self.globals.partition_point(|&global| global < sequence.length)];
+        let tasks = (0..globals.len().div_ceil(QUERIES) * heads).into_par_iter().map(|task| {
+            let positions = globals.chunks(QUERIES).nth(task / heads).unwrap_or(&[]);
+            self.global_rows(sequence, task % heads, positions)
+        });
+        let seen = self.seen(sequence.length)?;
+        let blocks = out.par_chunks_mut(QUERIES * heads * d).zip(lse.par_chunks_mut(QUERIES * heads)).enumerate();
+        let blocks = blocks.map(|(block, (out, lse))| {
+            // What padding holds.
+            out.fill(0.0);
+            lse.fill(f32::NEG_INFINITY);
             let first = block * QUERIES;
-            let end = (first + lse.len()).min(head.length);
-            if first < end && !self.is_global[first..end].iter().all(|&global| global) {
-                let (rows, _) = lse.split_at_mut(end - first);
-                self.block(head, first, end)?.finish(&mut out[..rows.len() * d], rows);
+            let end = (first + lse.len() / heads).min(sequence.length);
+            if first >= end || self.is_global[first..end].iter().all(|&global| global) {
+                return Ok(());
+            }
+            let blocks = (0..heads).into_par_iter().map(|head| self.block(sequence, head, first..end, &seen));
+            for (head, softmax) in blocks.collect::<Result<Vec<Softmax>>>()?.into_iter().enumerate() {
+                softmax.finish(|row, sums, total| {
+                    let at = row * heads + head;
+                    out[at * d..][..d].copy_from_slice(sums);
+                    lse[at] = total;
+                });
             }
             Ok(())
-        })?;
-        let inside = self.globals.iter().copied().filter(|&global| global < head.length);
-        let globals = memory::collected("the global positions", inside)?;
-        let results = globals.par_chunks(QUERIES).map(|positions| -> Result<_> {
-            let mut softmax = Softmax::new(&gather(head.q, positions, d)?, d, self.task.scale)?;
-            let end = if self.task.causal { positions[positions.len() - 1] + 1 } else { head.length };
-            let keys = head.k[..end * d].chunks(KEYS * d).zip(head.v[..end * d].chunks(KEYS * d));
-            for (block, (k, v)) in keys.enumerate() {
-                softmax.fold(k, v, |scores| self.mask_later(scores, positions, |key| block * KEYS + key))?;
-            }
-            let what = "the output of attention";
-            let mut result = (memory::zeroed(what, positions.len() * d)?, memory::zeroed(what, positions.len())?);
-            softmax.finish(&mut result.0, &mut result.1);
-            Ok(result)
         });
-        let results: Vec<(Vec<f32>, Vec<f32>)> = results.collect::<Result<_>>()?;
-        for (positions, (rows, sums)) in globals.chunks(QUERIES).zip(&results) {
-            for ((&position, row), &sum) in positions.iter().zip(rows.chunks(d)).zip(sums) {
-                out[position * d..][..d].copy_from_slice(row);
-                lse[position] = sum;
-            }
+        let (global_rows, blocks) =
+            rayon::join(|| tasks.collect::<Result<Vec<Softmax>>>(), || blocks.collect::<Result<()>>());
+        blocks?;
+        for (task, softmax) in global_rows?.into_iter().enumerate() {
+            let positions = &globals[task / heads * QUERIES..];
+            softmax.finish(|row, sums, total| {
+                let at = positions[row] * heads + task % heads;
+                out[at * d..][..d].copy_from_slice(sums);
+                lse[at] = total;
+            });
         }
         Ok(())
     }
 
-    /// Queries `first..end`, as if none of them were global.
-    fn block(&self, head: &Head<'_>, first: usize, end: usize) -> Result<Softmax> {
-        let d = self.task.sizes.head_dim;
-        let mut softmax = Softmax::new(&head.q[first * d..end * d], d, self.task.scale)?;
-        let last_key = (end + self.ahead).min(head.length);
-        let mut key = first.saturating_sub(self.window);
-        while key < last_key {
-            let next = (key + KEYS).min(last_key);
-            // Most blocks of a dense pattern need no mask.
-            let plain = end <= key + self.window + 1 && next <= first + self.ahead + 1;
-            let masked = !plain || self.is_global[key..next].contains(&true);
-            softmax.fold(&head.k[key * d..next * d], &head.v[key * d..next * d], |scores| {
-                if masked {
-                    self.mask_local(scores, first, key, next);
+    /// 1 for keys that are not global, for [`diagonals::fold`].
+    fn seen(&self, length: usize) -> Result<Vec<f32>> {
+        if self.aligned.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut seen =
+            memory::zeroed("the dilated keys", length.next_multiple_of(diagonals::QUERIES) + diagonals::ALIGNED)?;
+        for (seen, global) in seen[..length].iter_mut().zip(&self.is_global) {
+            *seen = if *global { 0.0 } else { 1.0 };
+        }
+        Ok(seen)
+    }
+
+    /// The scaled queries of a head at `positions`.
+    fn queries(
+        &self,
+        sequence: &Sequence<'_>,
+        head: usize,
+        positions: impl ExactSizeIterator<Item = usize>,
+    ) -> Result<Softmax> {
+        let Sizes { heads, head_dim: d, .. } = self.task.sizes;
+        Softmax::new(gather(&sequence.q[head * d..], heads * d, positions, d, self.task.scale)?, d)
+    }
+
+    /// The keys of a query head.
+    fn keys_of<'s>(&self, sequence: &Sequence<'s>, head: usize) -> &'s Keys<'s> {
+        let Sizes { heads, key_heads, .. } = self.task.sizes;
+        &sequence.keys[head / (heads / key_heads)]
+    }
+
+    /// Queries at global `positions` over all keys.
+    fn global_rows(&self, sequence: &Sequence<'_>, head: usize, positions: &[usize]) -> Result<Softmax> {
+        let keys = self.keys_of(sequence, head);
+        let mut softmax = self.queries(sequence, head, positions.iter().copied())?;
+        let last = positions.last().map_or(0, |&last| last + 1);
+        let end = if self.task.causal { last } else { sequence.length };
+        for (from, to) in blocks(0, end, keys.all.len, keys.all.keys.width()) {
+            softmax.fold(&keys.all, from..to, |row, scores| {
+                if self.task.causal {
+                    scores[(positions[row] + 1).clamp(from, to) - from..].fill(MASKED);
                 }
-            })?;
-            key = next;
-        }
-        for distances in self.distances.chunks(KEYS / 2) {
-            // After a query there is nothing that it sees.
-            let length = if self.task.causal { end } else { head.length };
-            softmax.fold_diagonals(&head.k[..length * d], head.v, first, distances, |query, key| {
-                !self.is_global[key] && !(self.task.causal && key > query)
             });
-        }
-        let queries = memory::collected("the positions of a block", first..end)?;
-        let visible = if self.task.causal { end } else { head.length };
-        for positions in self.globals.chunks(KEYS) {
-            let positions = &positions[..positions.partition_point(|&position| position < visible)];
-            if !positions.is_empty() {
-                let (keys, values) = (gather(head.k, positions, d)?, gather(head.v, positions, d)?);
-                softmax.fold(&keys, &values, |scores| self.mask_later(scores, &queries, |key| positions[key]))?;
-            }
         }
         Ok(softmax)
     }
 
-    /// Masks the keys `key..next` that a query sees through something else than the window, or not at all.
-    fn mask_local(&self, scores: &mut [f32], first: usize, key: usize, next: usize) {
-        for (row, scores) in scores.chunks_mut(next - key).enumerate() {
-            let i = first + row;
-            let seen = i.saturating_sub(self.window).max(key)..(i + self.ahead + 1).min(next);
-            if seen.is_empty() {
-                scores.fill(MASKED);
-                continue;
-            }
-            scores[..seen.start - key].fill(MASKED);
-            scores[seen.end - key..].fill(MASKED);
-            for (score, &global) in scores.iter_mut().zip(&self.is_global[key..next]) {
-                *score = if global { MASKED } else { *score };
-            }
+    /// Queries `own`, as if none of them were global.
+    fn block(
+        &self,
+        sequence: &Sequence<'_>,
+        head: usize,
+        own: std::ops::Range<usize>,
+        seen: &[f32],
+    ) -> Result<Softmax> {
+        let (keys, causal) = (self.keys_of(sequence, head), self.task.causal);
+        let mut softmax = self.queries(sequence, head, own.clone())?;
+        if !self.aligned.is_empty() {
+            diagonals::fold(&mut softmax, &keys.all, own.start, &self.aligned, !causal, seen)?;
         }
-    }
-
-    /// Masks the keys after each of the queries at `positions`, where that is asked for; key `c` of the scores is at
-    /// `position(c)`, and these ascend.
-    fn mask_later(&self, scores: &mut [f32], positions: &[usize], position: impl Fn(usize) -> usize) {
-        if !self.task.causal {
-            return;
+        if !self.others.is_empty() {
+            let sees = |query: usize, key: usize| !self.is_global[key] && (!causal || key <= query);
+            let sizes = [keys.stride, sequence.length];
+            softmax.fold_distances([keys.k, keys.v], sizes, own.start, &self.others, sees);
         }
-        let keys = scores.len() / positions.len();
-        for (scores, &query) in scores.chunks_mut(keys).zip(positions) {
-            for (_, score) in scores.iter_mut().enumerate().rev().take_while(|(key, _)| position(*key) > query) {
-                *score = MASKED;
-            }
+        let end = (own.end + self.ahead).min(sequence.length);
+        let start = own.start.saturating_sub(self.window);
+        for (from, to) in blocks(start, end, keys.all.len, keys.all.keys.width()) {
+            // Most blocks of a dense pattern need no mask.
+            let plain = own.end <= from + self.window + 1 && to <= own.start + self.ahead + 1;
+            let globals = self.is_global[from..to].contains(&true);
+            softmax.fold(&keys.all, from..to, |row, scores| {
+                if !plain {
+                    let i = own.start + row;
+                    let first = i.saturating_sub(self.window).clamp(from, to);
+                    let last = (i + self.ahead + 1).clamp(first, to);
+                    scores[..first - from].fill(MASKED);
+                    scores[last - from..].fill(MASKED);
+                }
+                if globals {
+                    for (score, &global) in scores.iter_mut().zip(&self.is_global[from..to]) {
+                        *score = if global { MASKED } else { *score };
+                    }
+                }
+            });
         }
+        let visible = if causal { own.end } else { sequence.length };
+        let end = self.globals.partition_point(|&global| global < visible);
+        for (from, to) in blocks(0, end, keys.global.len, keys.global.keys.width()) {
+            softmax.fold(&keys.global, from..to, |row, scores| {
+                if causal {
+                    let before = self.globals[from..to].partition_point(|&global| global <= own.start + row);
+                    scores[before..].fill(MASKED);
+                }
+            });
+        }
+        Ok(softmax)
     }
 }
 
-/// Rows of `x` at `positions`.
-fn gather(x: &[f32], positions: &[usize], d: usize) -> Result<Vec<f32>> {
-    let mut rows = memory::empty("the rows of global positions", positions.len() * d)?;
-    positions.iter().for_each(|&position| rows.extend_from_slice(&x[position * d..][..d]));
-    Ok(rows)
+/// Cuts the keys from `start` to `end`, of `len` there are, into parts of about [`KEYS`] that begin and end with whole
+/// panels, or with the keys.
+fn blocks(start: usize, end: usize, len: usize, panel: usize) -> impl Iterator<Item = (usize, usize)> {
+    let end = if start < end { end.next_multiple_of(panel).min(len) } else { 0 };
+    let mut from = start / panel * panel;
+    std::iter::from_fn(move || {
+        let to = if end.saturating_sub(from) <= MOST_KEYS { end } else { from + KEYS };
+        let part = (from, to);
+        from = to;
+        (part.0 < part.1).then_some(part)
+    })
 }

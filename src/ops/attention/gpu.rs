@@ -1,7 +1,7 @@
 //! The kernels of `attention` and their dispatch.
 
 use super::{Attention, GLOBALS, K, LENGTHS, LSE, MAX_DILATIONS, OUT, Pattern, Q, Sizes, V};
-use crate::gpu::{Kernel, Source, shaders};
+use crate::gpu::{Capabilities, Kernel, Source, shaders};
 use crate::op::{Choice, Grid, Place, Shapes};
 use crate::{Desc, Result};
 
@@ -55,6 +55,9 @@ const fn tiles(source: Source, writes: &'static [bool]) -> [Kernel; 4] {
 
 /// One query a thread, for these widths of a head alone: a wider query and its sums do not fit in registers.
 const QUERY_WIDTHS: [usize; 3] = [16, 32, 64];
+/// From this many tiles on, a GPU has enough to do with one query a thread. Of fewer, tiles give it four times as many
+/// threads. (By arithmetic: one subgroup a tile, for the 500 or so that large GPUs run at a time.)
+const MANY_TILES: usize = 512;
 
 const fn queries(source: Source, writes: &'static [bool]) -> [Kernel; 3] {
     let kernel = Kernel::core(source, Params::FIELDS, writes);
@@ -83,7 +86,7 @@ pub(super) const KERNELS: &[&[Kernel]] = &[
     &[MERGE],
 ];
 
-/// The kernels for one width of a head; all take tiles of [`TILE`] queries.
+/// The kernels of a call; all take tiles of [`TILE`] queries.
 struct Family {
     dense: &'static Kernel,
     local: &'static Kernel,
@@ -92,8 +95,10 @@ struct Family {
 }
 
 impl Family {
-    fn of(head_dim: usize) -> Self {
-        if let Some(i) = QUERY_WIDTHS.iter().position(|&width| width == head_dim) {
+    fn of(sizes: &Sizes, device: &Capabilities) -> Self {
+        let &Sizes { batch, rows, heads, head_dim, .. } = sizes;
+        let many = device.software || batch * heads * rows.div_ceil(TILE) >= MANY_TILES;
+        if let Some(i) = QUERY_WIDTHS.iter().position(|&width| many && width == head_dim) {
             return Self {
                 dense: &DENSE_QUERIES[i],
                 local: &LOCAL_QUERIES[i],
@@ -144,7 +149,7 @@ fn gcd(a: usize, b: usize) -> usize {
     if b == 0 { a } else { gcd(b, a % b) }
 }
 
-pub(super) fn choices(op: &Attention, shapes: &Shapes) -> Result<Vec<Choice>> {
+pub(super) fn choices(op: &Attention, shapes: &Shapes, device: &Capabilities) -> Result<Vec<Choice>> {
     let sizes = Sizes::of(shapes);
     let Sizes { batch, rows, heads, key_heads, head_dim } = sizes;
     shapes.all_indexed()?;
@@ -171,14 +176,15 @@ pub(super) fn choices(op: &Attention, shapes: &Shapes) -> Result<Vec<Choice>> {
         pad: [0; 3],
         holes: [[1, 0]; MAX_DILATIONS],
     };
+    let family = Family::of(&sizes, device);
     let qkv = [Q.into(), K.into(), V.into(), LENGTHS.into()];
     match &op.pattern {
         Pattern::Dense => {
             let buffers = [&qkv[..], &[OUT.into(), LSE.into()]].concat();
             let tiles = Grid::flat(batch * heads * rows.div_ceil(TILE));
-            Ok(vec![Choice::of(Family::of(head_dim).dense, &params, &buffers, tiles)])
+            Ok(vec![Choice::of(family.dense, &params, &buffers, tiles)])
         }
-        Pattern::Hsa { window, dilations } => Ok(vec![hsa(shapes, &sizes, *window, dilations, params)?]),
+        Pattern::Hsa { window, dilations } => Ok(vec![hsa(shapes, &sizes, &family, (*window, dilations), params)?]),
     }
 }
 
@@ -187,8 +193,8 @@ pub(super) fn choices(op: &Attention, shapes: &Shapes) -> Result<Vec<Choice>> {
 fn hsa(
     shapes: &Shapes,
     sizes: &Sizes,
-    window: usize,
-    dilations: &[(usize, usize)],
+    family: &Family,
+    (window, dilations): (usize, &[(usize, usize)]),
     mut params: Params,
 ) -> Result<Choice> {
     let Sizes { batch, rows, heads, head_dim, .. } = *sizes;
@@ -200,7 +206,6 @@ fn hsa(
     params.window = window.min(rows) as u32;
     params.splits = split_count as u32;
     params.split_keys = split_keys as u32;
-    let family = Family::of(head_dim);
     let (list, lengths) = (Place::from(GLOBALS), Place::from(LENGTHS));
     let qkv = [Q.into(), K.into(), V.into(), lengths];
 
@@ -241,6 +246,7 @@ fn hsa(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::op::Op;
     use proptest::prelude::*;
 
     proptest! {
@@ -263,6 +269,29 @@ mod tests {
                 let reached = dilations.iter().any(|&(r, k)| distance % r == 0 && distance / r <= k);
                 prop_assert_eq!(owners, u32::from(distance <= window || reached), "distance {}", distance);
             }
+        }
+    }
+
+    #[test]
+    fn one_query_a_thread_is_for_many_queries_or_a_software_driver() {
+        let family = |rows, head_dim, software| {
+            let device = Capabilities { software, ..Capabilities::core() };
+            Family::of(&Sizes { batch: 1, rows, heads: 4, key_heads: 4, head_dim }, &device).dense.source.name()
+        };
+        assert_eq!(family(4096, 32, false), "attention/dense_queries");
+        assert_eq!(family(4064, 32, false), "attention/dense");
+        assert_eq!(family(32, 16, true), "attention/dense_queries");
+        assert_eq!(family(4096, 40, true), "attention/dense");
+    }
+
+    #[test]
+    fn a_sparse_attention_has_a_dispatch_for_each_dilation_and_three_more() {
+        let x = Desc::f32([16_384, 4, 32]);
+        let inputs = [Some(&x), Some(&x), Some(&x), Some(&Desc::u32([32])), None];
+        for (dilations, dispatches) in [(vec![], 3), (vec![(16, 32)], 4), (vec![(16, 32), (64, 32), (256, 32)], 6)] {
+            let op = Attention { pattern: Pattern::Hsa { window: 128, dilations }, ..Default::default() };
+            let choices = choices(&op, &op.infer(&inputs).unwrap(), &Capabilities::core()).unwrap();
+            assert_eq!(choices[0].dispatches.len(), dispatches);
         }
     }
 

@@ -216,8 +216,8 @@ impl Op for Attention {
         Ok(shapes)
     }
 
-    fn choices(&self, shapes: &Shapes, _device: &Capabilities) -> Result<Vec<Choice>> {
-        gpu::choices(self, shapes)
+    fn choices(&self, shapes: &Shapes, device: &Capabilities) -> Result<Vec<Choice>> {
+        gpu::choices(self, shapes, device)
     }
 
     #[cfg(feature = "cpu")]

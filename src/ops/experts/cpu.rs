@@ -1,19 +1,22 @@
 //! `experts` on the CPU: entries (a token's choices) grouped by expert, in panels of rows.
 
 use std::cmp::Reverse;
+use std::sync::Arc;
 
-use ndarray::linalg::general_mat_mul;
-use ndarray::{ArrayView2, ArrayViewMut2, s};
 use rayon::prelude::*;
 
 use super::{COST_BIAS, D, DOWN, E, Experts, F, GATE, RESIDUAL, ROUTER_LOGITS, SCALE, UP, X};
 use crate::host::activation::silu;
-use crate::host::gemm::{packing, product};
+use crate::host::gemm::{Packed, Right, product};
+use crate::host::prepared::{Prepared, form};
+use crate::host::simd::{self, Simd, WithSimd};
 use crate::op::{CpuIo, Shapes};
 use crate::{Result, memory};
 
 /// Rows of a task.
-const PANEL: usize = 64;
+const PANEL: usize = 48;
+/// Tokens of a task that combines outputs.
+const COMBINED: usize = 32;
 
 pub(super) fn run(op: &Experts, shapes: &Shapes, io: &mut CpuIo<'_>) -> Result<()> {
     let [dim, experts, units] = [D, E, F].map(|dim| shapes.size(dim));
@@ -26,7 +29,8 @@ pub(super) fn run(op: &Experts, shapes: &Shapes, io: &mut CpuIo<'_>) -> Result<(
         counts[expert as usize] += 1;
     }
     let (gate, up, down) = (inputs.f32(GATE), inputs.f32(UP), inputs.f32(DOWN));
-    let weights = Weights { gate, up, down, widths: &op.widths, dim, units };
+    let prepared = [GATE, UP, DOWN].map(|input| inputs.prepared(input));
+    let weights = Weights { gate, up, down, widths: &op.widths, dim, units, prepared };
     let outputs = outputs(inputs.f32(X), indices, counts, op.top_k, &weights)?;
     let scale = inputs.get(SCALE).map(|scale| &scale[op.gate_offset..][..dim]);
     outputs.combine(&gates, op.top_k, dim, inputs.get(RESIDUAL), scale, out);
@@ -83,6 +87,8 @@ struct Weights<'a> {
     widths: &'a [u32],
     dim: usize,
     units: usize,
+    /// What is kept with each.
+    prepared: [Option<&'a Prepared>; 3],
 }
 
 /// What the chosen experts computed.
@@ -93,10 +99,37 @@ struct ExpertOutputs {
     row: Vec<Option<usize>>,
 }
 
+/// An expert's weights, packed.
+struct Expert {
+    gate: Arc<Packed>,
+    up: Arc<Packed>,
+    down: Arc<Packed>,
+    width: usize,
+}
+
+impl Weights<'_> {
+    /// Those of the expert that owns `width` units from `unit` on, for `rows` rows.
+    fn packed(&self, unit: usize, width: usize, rows: usize) -> Result<Expert> {
+        let Self { gate, up, down, dim, units, prepared, .. } = *self;
+        let size = [rows, units * dim];
+        let inner = |weight: &[f32], prepared| {
+            form(prepared, size, &[dim, unit, width], || {
+                Packed::new(Right::Rows(&weight[unit * dim..], dim), dim, width)
+            })
+        };
+        let outer = || Packed::new(Right::Rows(&down[unit..], units), width, dim);
+        Ok(Expert {
+            gate: inner(gate, prepared[0])?,
+            up: inner(up, prepared[1])?,
+            down: form(prepared[2], size, &[dim, unit, width, units], outer)?,
+            width,
+        })
+    }
+}
+
 /// Some entries of one expert.
 struct Task<'a> {
-    unit: usize,
-    width: usize,
+    expert: &'a Expert,
     entries: &'a [usize],
     y: &'a mut [f32],
 }
@@ -124,46 +157,64 @@ fn outputs(x: &[f32], indices: &[u32], counts: &[u32], k: usize, weights: &Weigh
     };
     let row = memory::collected(what, indices.iter().enumerate().map(&mut place))?;
 
+    let mut unit = 0;
+    let mut chosen = Vec::with_capacity(counts.len());
+    for (&count, &width) in counts.iter().zip(weights.widths) {
+        if count > 0 && width > 0 {
+            chosen.push((unit, width as usize, count as usize));
+        }
+        unit += width as usize;
+    }
+    let packed = chosen.par_iter().map(|&(unit, width, count)| weights.packed(unit, width, count));
+    let packed: Vec<Expert> = packed.collect::<Result<_>>()?;
+
     let mut y = memory::zeroed("the outputs of the experts", rows * dim)?;
     let (mut left, mut y_left) = (sorted.as_slice(), y.as_mut_slice());
-    let mut tasks = memory::empty(what, rows / PANEL + counts.len())?;
-    let mut unit = 0;
-    for (&count, &width) in counts.iter().zip(weights.widths) {
-        let width = width as usize;
-        if width > 0 {
-            let (own, rest) = left.split_at(count as usize);
-            let (own_y, rest_y) = y_left.split_at_mut(count as usize * dim);
-            (left, y_left) = (rest, rest_y);
-            let panels = own.chunks(PANEL).zip(own_y.chunks_mut(PANEL * dim));
-            tasks.extend(panels.map(|(entries, y)| Task { unit, width, entries, y }));
-        }
-        unit += width;
+    let mut tasks = memory::empty(what, rows / PANEL + chosen.len())?;
+    for (expert, &(_, _, count)) in packed.iter().zip(&chosen) {
+        let (own, rest) = left.split_at(count);
+        let (own_y, rest_y) = y_left.split_at_mut(count * dim);
+        (left, y_left) = (rest, rest_y);
+        let panels = own.chunks(PANEL).zip(own_y.chunks_mut(PANEL * dim));
+        tasks.extend(panels.map(|(entries, y)| Task { expert, entries, y }));
     }
-    tasks.into_par_iter().try_for_each(|task| panel(x, k, weights, task))?;
+    tasks.into_par_iter().try_for_each(|task| panel(x, k, dim, task))?;
     Ok(ExpertOutputs { y, row })
 }
 
-fn panel(x: &[f32], k: usize, weights: &Weights<'_>, task: Task<'_>) -> Result<()> {
-    let Task { unit, width, entries, y } = task;
-    let Weights { dim, units, .. } = *weights;
+fn panel(x: &[f32], k: usize, dim: usize, task: Task<'_>) -> Result<()> {
+    let Task { expert: Expert { gate, up, down, width }, entries, y } = task;
     let what = "a panel of entries of one expert";
     let mut panel = memory::empty(what, entries.len() * dim)?;
     entries.iter().for_each(|entry| panel.extend_from_slice(&x[entry / k * dim..][..dim]));
-    let own = unit * dim..(unit + width) * dim;
     let mut hidden = memory::zeroed(what, entries.len() * width)?;
-    let mut up = memory::zeroed(what, entries.len() * width)?;
-    product(&panel, &weights.gate[own.clone()], &mut hidden, dim, width)?;
-    product(&panel, &weights.up[own], &mut up, dim, width)?;
-    for (hidden, up) in hidden.iter_mut().zip(&up) {
-        *hidden = silu(*hidden) * up;
-    }
-    packing(entries.len(), width, dim)?;
-    let shapes = "infer has checked the weights, and the rest was made here";
-    let hidden = ArrayView2::from_shape((entries.len(), width), &hidden).expect(shapes);
-    let down = ArrayView2::from_shape((dim, units), weights.down).expect(shapes);
-    let mut y = ArrayViewMut2::from_shape((entries.len(), dim), y).expect(shapes);
-    general_mat_mul(1.0, &hidden, &down.slice(s![.., unit..unit + width]).t(), 0.0, &mut y);
+    let mut ups = memory::zeroed(what, entries.len() * width)?;
+    product(&panel, gate, &mut hidden);
+    product(&panel, up, &mut ups);
+    simd::run(Gated { hidden: &mut hidden, up: &ups });
+    product(&hidden, down, y);
     Ok(())
+}
+
+/// `hidden = silu(hidden) up`.
+struct Gated<'a> {
+    hidden: &'a mut [f32],
+    up: &'a [f32],
+}
+
+impl WithSimd for Gated<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, s: S) {
+        simd::zip(
+            s,
+            self.hidden,
+            self.up,
+            #[inline(always)]
+            |hidden, up| s.mul_f32s(silu(s, hidden), up),
+        );
+    }
 }
 
 impl ExpertOutputs {
@@ -177,19 +228,44 @@ impl ExpertOutputs {
         scale: Option<&[f32]>,
         out: &mut [f32],
     ) {
-        let rows = self.row.par_chunks(k).zip(gates.par_chunks(k));
-        out.par_chunks_mut(dim).zip(rows).enumerate().for_each(|(token, (out, (rows, gates)))| {
-            out.fill(0.0);
-            for (row, gate) in rows.iter().zip(gates) {
-                let Some(row) = row else { continue };
-                for (out, y) in out.iter_mut().zip(&self.y[row * dim..][..dim]) {
-                    *out += gate * y;
-                }
-            }
-            for (column, out) in out.iter_mut().enumerate() {
-                *out *= scale.map_or(1.0, |scale| scale[column]);
-                *out += residual.map_or(0.0, |residual| residual[token * dim + column]);
-            }
+        let rows = self.row.par_chunks(COMBINED * k).zip(gates.par_chunks(COMBINED * k));
+        out.par_chunks_mut(COMBINED * dim).zip(rows).enumerate().for_each(|(block, (out, (rows, gates)))| {
+            let residual = residual.map(|residual| &residual[block * COMBINED * dim..][..out.len()]);
+            simd::run(Combine { y: &self.y, rows, gates, k, dim, residual, scale, out });
         });
+    }
+}
+
+/// [`ExpertOutputs::combine`] for some tokens.
+struct Combine<'a> {
+    y: &'a [f32],
+    rows: &'a [Option<usize>],
+    gates: &'a [f32],
+    k: usize,
+    dim: usize,
+    residual: Option<&'a [f32]>,
+    scale: Option<&'a [f32]>,
+    out: &'a mut [f32],
+}
+
+impl WithSimd for Combine<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, s: S) {
+        let Self { y, rows, gates, k, dim, residual, scale, out } = self;
+        for (token, out) in out.chunks_exact_mut(dim).enumerate() {
+            out.fill(0.0);
+            for (row, gate) in rows[token * k..][..k].iter().zip(&gates[token * k..]) {
+                let Some(row) = row else { continue };
+                simd::add_scaled(s, out, *gate, &y[row * dim..][..dim]);
+            }
+            if let Some(scale) = scale {
+                simd::multiply(s, out, scale);
+            }
+            if let Some(residual) = residual {
+                simd::add(s, out, &residual[token * dim..]);
+            }
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 #[cfg(feature = "cpu")]
 mod cpu;
-mod gpu;
+pub(super) mod gpu;
 #[cfg(feature = "reference")]
 mod reference;
 

@@ -19,7 +19,8 @@ pub(super) fn run(op: &Qkv, shapes: &Shapes, io: &mut CpuIo<'_>) -> Result<()> {
     let mut h: Vec<f32> = memory::zeroed(WHAT, rows * dim)?;
     norm::rows_on_cpu(&op.norm, io.inputs.f32(X), io.inputs.get(MODULATION), dim, &mut h);
     let mut projected: Vec<f32> = memory::zeroed(WHAT, rows * all)?;
-    gemm::x_times_transposed(&h, io.inputs.f32(WEIGHT), &mut projected, rows, dim, all)?;
+    let weight = (io.inputs.f32(WEIGHT), io.inputs.prepared(WEIGHT));
+    gemm::x_times_transposed(&h, weight, &mut projected, [rows, dim, all], |_, _| {})?;
     let (bias, table) = (io.inputs.get(BIAS), io.inputs.f32(TABLE));
     let (table_rows, rotary_dim) = (shapes.size(R), op.rotary_dim);
     let parts = [(Q, op.heads, rotary_dim), (K, op.kv_heads, rotary_dim), (V, op.kv_heads, 0)];

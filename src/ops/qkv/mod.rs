@@ -104,7 +104,8 @@ impl Op for Qkv {
         let weight = inputs.get(WEIGHT.index).copied().flatten();
         let rows = weight.and_then(|weight| weight.shape.first()).copied().unwrap_or(0);
         let Some(head_dim) = self.head_dim(rows).filter(|&dim| dim > 0 || rows == 0) else {
-            let expected = format!("a multiple of heads + 2 kv_heads, of {} and {}, both at least 1", self.heads, self.kv_heads);
+            let expected =
+                format!("a multiple of heads + 2 kv_heads, of {} and {}, both at least 1", self.heads, self.kv_heads);
             return Err(Error::shape(SIGNATURE.name, "the rows of weight", rows.to_string(), expected));
         };
         let sizes = [(PAIRS, self.rotary_dim / 2), (Q_DIM, self.heads * head_dim), (KV_DIM, self.kv_heads * head_dim)];

@@ -22,7 +22,7 @@ pub(super) fn run(op: &Qkv, shapes: &Shapes, io: &ReferenceIo<'_>) -> Vec<Refere
         projected.chunks_exact(all).flat_map(row).collect()
     };
     let turned = |values: Vec<f64>, heads: usize| {
-        let (batch, rotary_dim) = (rows, op.rotary_dim);
+        let (batch, rotary_dim) = (rows / shapes.size(R), op.rotary_dim);
         nn::rope(&values, io.f64(TABLE), &RopeDims { batch, rows: shapes.size(R), heads, head_dim, rotary_dim })
     };
     let q = turned(slice(0, op.heads), op.heads);

@@ -6,17 +6,18 @@ use super::{D, R, Rope, TABLE, X, Y};
 use crate::op::{CpuIo, Shapes};
 
 /// Rows of a task.
-const ROWS: usize = 16;
+const ROWS: usize = 64;
 
 pub(super) fn run(op: &Rope, shapes: &Shapes, io: &mut CpuIo<'_>) {
     let (x, table, y) = (io.inputs.f32(X), io.inputs.f32(TABLE), io.outputs.f32(Y));
-    y.copy_from_slice(x);
     let (dim, table_rows, rotary_dim) = (shapes.size(D), shapes.size(R), op.rotary_dim);
     if rotary_dim == 0 {
+        y.copy_from_slice(x);
         return;
     }
     let head_dim = dim / op.heads;
-    y.par_chunks_mut(ROWS * dim).enumerate().for_each(|(block, y)| {
+    y.par_chunks_mut(ROWS * dim).zip(x.par_chunks(ROWS * dim)).enumerate().for_each(|(block, (y, x))| {
+        y.copy_from_slice(x);
         for (i, y) in y.chunks_exact_mut(dim).enumerate() {
             let row = (block * ROWS + i) % table_rows;
             let turns = &table[row * rotary_dim..(row + 1) * rotary_dim];

@@ -1,216 +1,212 @@
 //! The online softmax of a block of queries (Milakov & Gimelshein 2018).
 
-use ndarray::linalg::general_mat_mul;
-use ndarray::{ArrayView2, ArrayViewMut2};
+use std::ops::Range;
 
-use crate::host::gemm;
+use super::side::Side;
+use crate::host::gemm::{Columns, Left, multiply};
+use crate::host::simd::{self, Simd, WithSimd, dot, exp_of_least};
 use crate::{Result, memory};
 
-/// Most keys of one fold.
+/// Keys of a fold.
 pub(super) const KEYS: usize = 256;
+/// Most keys of a fold: the last ones of a side are taken along.
+pub(super) const MOST_KEYS: usize = KEYS + KEYS / 2;
 /// What a score no query sees is set to; finite, so that differences are too.
 pub(super) const MASKED: f32 = -3.0e38;
 
 /// Maximum, sum of exp and weighted values of each query so far.
 pub(super) struct Softmax {
     /// `[rows, Dh]`, scaled.
-    queries: Vec<f32>,
-    head_dim: usize,
-    top: Vec<f32>,
-    total: Vec<f32>,
-    sums: Vec<f32>,
+    pub queries: Vec<f32>,
+    pub head_dim: usize,
+    pub top: Vec<f32>,
+    pub total: Vec<f32>,
+    pub sums: Vec<f32>,
     scores: Vec<f32>,
 }
 
 impl Softmax {
-    /// Nothing seen yet by `queries` `[rows, Dh]`.
+    /// Nothing seen yet by `queries` `[rows, Dh]`, which are scaled already.
     ///
     /// # Errors
-    /// If memory is refused; all of it except that of products is taken here.
-    pub(super) fn new(queries: &[f32], head_dim: usize, scale: f32) -> Result<Self> {
+    /// If memory is refused.
+    pub(super) fn new(queries: Vec<f32>, head_dim: usize) -> Result<Self> {
         let rows = queries.len() / head_dim;
         let what = "the softmax of a block of queries";
         Ok(Self {
-            queries: memory::collected(what, queries.iter().map(|x| x * scale))?,
             head_dim,
             top: memory::filled(what, rows, MASKED)?,
             total: memory::zeroed(what, rows)?,
             sums: memory::zeroed(what, queries.len())?,
-            scores: memory::empty(what, rows * KEYS)?,
+            scores: memory::zeroed(what, rows * MOST_KEYS)?,
+            queries,
         })
     }
 
-    /// Every query over the same `keys` and `values` `[n, Dh]`, at most [`KEYS`] of them; `mask` sets scores `[rows, n]`
-    /// to [`MASKED`].
-    ///
-    /// # Errors
-    /// If memory is refused.
-    pub(super) fn fold(&mut self, keys: &[f32], values: &[f32], mask: impl FnOnce(&mut [f32])) -> Result<()> {
-        let (rows, d, n) = (self.top.len(), self.head_dim, keys.len() / self.head_dim);
-        self.scores.resize(rows * n, 0.0);
-        gemm::product(&self.queries, keys, &mut self.scores, d, n)?;
-        mask(&mut self.scores);
-        self.weigh(n);
-        gemm::packing(rows, n, d)?;
-        let shapes = "the slices were made with these sizes";
-        let weights = ArrayView2::from_shape((rows, n), &self.scores).expect(shapes);
-        let values = ArrayView2::from_shape((n, d), values).expect(shapes);
-        let mut sums = ArrayViewMut2::from_shape((rows, d), &mut self.sums).expect(shapes);
-        general_mat_mul(1.0, &weights, &values, 1.0, &mut sums);
-        Ok(())
+    /// Every query over `keys` of `side`, at most [`MOST_KEYS`]: they begin with a panel and end with one or with the
+    /// side. `mask` sets scores of a row to [`MASKED`].
+    pub(super) fn fold(&mut self, side: &Side, keys: Range<usize>, mask: impl Fn(usize, &mut [f32])) {
+        simd::run(Fold { softmax: self, side, keys, mask });
     }
 
-    /// Query `first + row` over the keys at each of `distances` before and after it that exist and that it sees.
-    pub(super) fn fold_diagonals(
+    /// Query `first + row` over the keys at each of `distances` before and, where there are any, after it, if `sees`
+    /// says so of query and key. `k` and `v` are the rows of a head, `stride` apart, `length` of them.
+    pub(super) fn fold_distances(
         &mut self,
-        keys: &[f32],
-        values: &[f32],
+        [k, v]: [&[f32]; 2],
+        [stride, length]: [usize; 2],
         first: usize,
         distances: &[usize],
         sees: impl Fn(usize, usize) -> bool,
     ) {
-        let (rows, d, n) = (self.top.len(), self.head_dim, 2 * distances.len());
-        let length = keys.len() / d;
-        // Rows and first key of each diagonal: the rows `from..to` of the block have a key.
-        let diagonals: Vec<(usize, usize, usize)> = distances
-            .iter()
-            .flat_map(|&distance| {
-                let before = (distance.saturating_sub(first).min(rows), rows);
-                let behind = (0, length.saturating_sub(first + distance).min(rows));
-                [(before.0, before.1, (first + before.0).saturating_sub(distance)), (0, behind.1, first + distance)]
-            })
-            .collect();
-        self.scores.clear();
-        self.scores.resize(rows * n, MASKED);
-        for (column, &(from, to, key)) in diagonals.iter().enumerate() {
-            for row in from..to {
-                let j = key + row - from;
-                if sees(first + row, j) {
-                    self.scores[row * n + column] = dot(&self.queries[row * d..][..d], &keys[j * d..][..d]);
-                }
-            }
-        }
-        self.weigh(n);
-        for (column, &(from, to, key)) in diagonals.iter().enumerate() {
-            for row in from..to {
-                let weight = self.scores[row * n + column];
-                let value = &values[(key + row - from) * d..][..d];
-                for (sum, value) in self.sums[row * d..][..d].iter_mut().zip(value) {
-                    *sum += weight * value;
-                }
-            }
+        for distances in distances.chunks(MOST_KEYS / 2) {
+            simd::run(Distances { softmax: self, k, v, stride, length, first, distances, sees: &sees });
         }
     }
 
-    /// Turns `n` scores per row into weights, and rescales what was summed to the new maximum.
-    fn weigh(&mut self, n: usize) {
-        let rows = self.scores.chunks_mut(n).zip(self.sums.chunks_mut(self.head_dim));
-        for ((scores, sums), (top, total)) in rows.zip(self.top.iter_mut().zip(&mut self.total)) {
-            let best = largest(scores).max(*top);
-            // No key yet, or none but NaN, which must show.
-            if best <= 0.5 * MASKED {
-                if scores.iter().any(|score| score.is_nan()) {
-                    *total = f32::NAN;
-                }
-                scores.fill(0.0);
-                continue;
-            }
-            let shrink = exp(*top - best);
-            *top = best;
-            for score in scores.iter_mut() {
-                *score = exp(*score - best);
-            }
-            *total = *total * shrink + sum(scores);
-            if shrink != 1.0 {
-                sums.iter_mut().for_each(|sum| *sum *= shrink);
-            }
-        }
-    }
-
-    /// Writes `out` `[rows, Dh]` and `lse` `[rows]`.
-    pub(super) fn finish(self, out: &mut [f32], lse: &mut [f32]) {
-        let rows = out.chunks_mut(self.head_dim).zip(self.sums.chunks(self.head_dim)).zip(lse);
-        for (((out, sums), lse), (top, total)) in rows.zip(self.top.iter().zip(&self.total)) {
+    /// Gives for each row its sum over all keys, divided, and the log of the sum of exp, where it has seen any.
+    pub(super) fn finish(self, mut row: impl FnMut(usize, &[f32], f32)) {
+        let Self { mut sums, head_dim, top, total, .. } = self;
+        for (i, (sums, (top, total))) in sums.chunks_mut(head_dim).zip(top.iter().zip(&total)).enumerate() {
             // A global row's own block may have seen nothing: it is written elsewhere.
             if *total > 0.0 || total.is_nan() {
-                for (out, sum) in out.iter_mut().zip(sums) {
-                    *out = sum / total;
-                }
-                *lse = top + total.ln();
+                sums.iter_mut().for_each(|sum| *sum /= total);
+                row(i, sums, top + total.ln());
             }
         }
     }
 }
 
-/// Lanes that the compiler vectorises.
-const LANES: usize = 8;
+struct Fold<'a, F> {
+    softmax: &'a mut Softmax,
+    side: &'a Side,
+    keys: Range<usize>,
+    mask: F,
+}
 
-fn lanes(x: &[f32], start: f32, step: impl Fn(f32, f32) -> f32) -> f32 {
-    let mut state = [start; LANES];
-    let chunks = x.chunks_exact(LANES);
-    let rest = chunks.remainder().iter().fold(start, |state, &x| step(state, x));
-    for chunk in chunks {
-        for (state, &x) in state.iter_mut().zip(chunk) {
-            *state = step(*state, x);
+impl<F: Fn(usize, &mut [f32])> WithSimd for Fold<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, s: S) {
+        let Self { softmax: Softmax { queries, head_dim, top, total, sums, scores }, side, keys, mask } = self;
+        let (d, seen) = (*head_dim, keys.len());
+        let width = seen.next_multiple_of(S::F32_LANES);
+        let scores = &mut scores[..top.len() * width];
+        for (first, panel) in side.keys.panels(keys.clone(), 0..d) {
+            let queries = Left { words: queries, stride: d, from: 0, depth: d };
+            let columns = Columns { y: scores, stride: width, first: first - keys.start, add: false };
+            multiply(s, queries, panel, columns);
+        }
+        let states = top.iter_mut().zip(total.iter_mut()).zip(sums.chunks_exact_mut(d));
+        for (row, (scores, ((top, total), sums))) in scores.chunks_exact_mut(width).zip(states).enumerate() {
+            scores[seen..].fill(MASKED);
+            mask(row, &mut scores[..seen]);
+            weigh(s, scores, top, total, sums);
+        }
+        for (first, panel) in side.values.panels(0..d, keys) {
+            let weights = Left { words: scores, stride: width, from: 0, depth: seen };
+            multiply(s, weights, panel, Columns { y: sums, stride: d, first, add: true });
         }
     }
-    state.into_iter().fold(rest, step)
 }
 
-fn largest(x: &[f32]) -> f32 {
-    // A comparison, because `f32::max` is slower; NaN is left to the exponentials.
-    lanes(x, MASKED, |a, b| if a > b { a } else { b })
+/// Turns the scores of a row into weights, and rescales what was summed to the new maximum.
+#[inline(always)]
+fn weigh<S: Simd>(s: S, scores: &mut [f32], top: &mut f32, total: &mut f32, sums: &mut [f32]) {
+    // NaN is left to the exponentials.
+    let best = largest(s, scores).max(*top);
+    if best > *top {
+        let shrink = simd::first::<S>(exp_of_least(s, s.splat_f32s(*top - best)));
+        simd::scale(s, sums, shrink);
+        *total *= shrink;
+        *top = best;
+    }
+    let best = s.splat_f32s(best);
+    let mut sum = s.splat_f32s(0.0);
+    let (vectors, rest) = S::as_mut_simd_f32s(scores);
+    for score in vectors {
+        *score = weight(s, *score, best);
+        sum = s.add_f32s(sum, *score);
+    }
+    *total += s.reduce_sum_f32s(sum);
+    if !rest.is_empty() {
+        simd::map(
+            s,
+            rest,
+            #[inline(always)]
+            |score| weight(s, score, best),
+        );
+        *total += rest.iter().sum::<f32>();
+    }
 }
 
-fn sum(x: &[f32]) -> f32 {
-    lanes(x, 0.0, |a, b| a + b)
+/// `e^(score - best)`; 0 where it is masked.
+#[inline(always)]
+pub(super) fn weight<S: Simd>(s: S, score: S::f32s, best: S::f32s) -> S::f32s {
+    let masked = s.less_than_or_equal_f32s(score, s.splat_f32s(0.5 * MASKED));
+    s.select_f32s(masked, s.splat_f32s(0.0), exp_of_least(s, s.sub_f32s(score, best)))
 }
 
-fn dot(x: &[f32], y: &[f32]) -> f32 {
-    let mut sums = [0.0; LANES];
-    let (xs, ys) = (x.chunks_exact(LANES), y.chunks_exact(LANES));
-    let rest: f32 = xs.remainder().iter().zip(ys.remainder()).map(|(x, y)| x * y).sum();
-    for (x, y) in xs.zip(ys) {
-        for (sum, (x, y)) in sums.iter_mut().zip(x.iter().zip(y)) {
-            *sum += x * y;
+#[inline(always)]
+fn largest<S: Simd>(s: S, x: &[f32]) -> f32 {
+    let (vectors, rest) = S::as_simd_f32s(x);
+    let mut best = s.splat_f32s(MASKED);
+    for &x in vectors {
+        best = s.select_f32s(s.greater_than_f32s(x, best), x, best);
+    }
+    rest.iter().fold(s.reduce_max_f32s(best), |best, &x| if x > best { x } else { best })
+}
+
+struct Distances<'a, F> {
+    softmax: &'a mut Softmax,
+    k: &'a [f32],
+    v: &'a [f32],
+    stride: usize,
+    length: usize,
+    first: usize,
+    distances: &'a [usize],
+    sees: &'a F,
+}
+
+impl<F: Fn(usize, usize) -> bool> WithSimd for Distances<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, s: S) {
+        let Self { softmax, k, v, stride, length, first, distances, sees } = self;
+        let Softmax { queries, head_dim, top, total, sums, scores } = softmax;
+        let d = *head_dim;
+        let scores = &mut scores[..2 * distances.len()];
+        for row in 0..top.len() {
+            let (query, i) = (&queries[row * d..][..d], first + row);
+            for (column, score) in scores.iter_mut().enumerate() {
+                *score = match key_at(distances, column, i, length, sees) {
+                    Some(key) => dot(s, query, &k[key * stride..][..d]),
+                    None => MASKED,
+                };
+            }
+            let sums = &mut sums[row * d..][..d];
+            weigh(s, scores, &mut top[row], &mut total[row], sums);
+            for (column, weight) in scores.iter().enumerate() {
+                if let Some(key) = key_at(distances, column, i, length, sees) {
+                    simd::add_scaled(s, sums, *weight, &v[key * stride..][..d]);
+                }
+            }
         }
     }
-    rest + sums.iter().sum::<f32>()
 }
 
-/// `exp(x)` for `x <= 0`, to about 2 units in the last place; 0 below -87, where numbers become subnormal. Without
-/// branches, so that loops over it become vector code (the polynomial of Cephes' `expf`).
-fn exp(x: f32) -> f32 {
-    // Adding it rounds to an integer, whose bits are then the sum's lowest.
-    const ROUND: f32 = 12_582_912.0;
-    const LN2_HIGH: f32 = 355.0 / 512.0;
-    const LN2_LOW: f32 = -2.121_944_4e-4;
-    let inside = if x < -87.0 { -87.0 } else { x };
-    let shifted = inside * std::f32::consts::LOG2_E + ROUND;
-    let n = shifted - ROUND;
-    let r = inside - n * LN2_HIGH - n * LN2_LOW;
-    let mut p = 1.987_569_1e-4;
-    for c in [1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5] {
-        p = p * r + c;
-    }
-    let power = f32::from_bits(shifted.to_bits().wrapping_add(127) << 23);
-    let y = (p * r * r + r + 1.0) * power;
-    if x < -87.0 { 0.0 } else { y }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn exp_is_exp() {
-        for i in 0..87_000 {
-            let x = -0.001 * i as f32;
-            let want = f64::from(x).exp();
-            assert!((f64::from(exp(x)) / want - 1.0).abs() < 3e-7, "{x}");
-        }
-        assert_eq!(exp(0.0), 1.0);
-        assert_eq!([exp(-1e3), exp(MASKED), exp(f32::NEG_INFINITY)], [0.0; 3]);
-        assert!(exp(f32::NAN).is_nan());
-    }
+/// The key in column `column` of query `i`, where there is one and it is seen.
+#[inline(always)]
+fn key_at(
+    distances: &[usize],
+    column: usize,
+    i: usize,
+    length: usize,
+    sees: impl Fn(usize, usize) -> bool,
+) -> Option<usize> {
+    let distance = distances[column / 2];
+    let key = if column.is_multiple_of(2) { i.checked_sub(distance)? } else { i + distance };
+    (key < length && sees(i, key)).then_some(key)
 }

@@ -112,14 +112,15 @@ fn case(g: &mut Gen, index: usize) -> Case {
 
 /// Scores that are all `score`, or its negative in every other query: only their size may cost digits, so every kernel
 /// has to pass on more than a rounded log-sum-exp. Globals fill two ranges of keys.
-fn equal_scores(g: &mut Gen, score: f32, pattern: Option<&str>) -> Case {
-    let (n, heads, head_dim) = (300, 2, 3);
+fn equal_scores(g: &mut Gen, score: f32, pattern: Option<&str>, head_dim: usize) -> Case {
+    let (n, heads) = (300, 2);
+    let first = |x: f32| (0..head_dim).map(move |d| if d == 0 { x } else { 0.0 });
     let sign = |row: usize| if row.is_multiple_of(2) { 1.0 } else { -1.0 };
-    let q = g.fill([n, heads, head_dim], (0..n).flat_map(|row| [sign(row), 0.0, 0.0, sign(row), 0.0, 0.0]));
-    let k = g.fill([n, heads, head_dim], (0..n * heads).flat_map(|_| [score, 0.0, 0.0]));
+    let q = g.fill([n, heads, head_dim], (0..n * heads).flat_map(|at| first(sign(at / heads))));
+    let k = g.fill([n, heads, head_dim], (0..n * heads).flat_map(|_| first(score)));
     let v = g.normal([n, heads, head_dim], 1.0);
     let arguments = Arguments::new().with("q", q).with("k", k).with("v", v).set("scale", 1);
-    let label = format!("equal scores of {score:e}, {}", pattern.unwrap_or("dense"));
+    let label = format!("equal scores of {score:e}, {}, dim={head_dim}", pattern.unwrap_or("dense"));
     let Some(dilations) = pattern else { return Case::new(label, arguments) };
     let globals = Tensor::u32([3], vec![0, 7, 290]).expect("a list");
     let arguments = arguments.with("globals", globals).set("pattern", "hsa").set("window", 3);
@@ -130,33 +131,38 @@ pub(super) fn cases(g: &mut Gen) -> Vec<Case> {
     let mut cases: Vec<Case> = (0..800).map(|index| case(g, index)).collect();
     for score in [4096.0, 1e6, 1e15, 1e30] {
         for pattern in [None, Some(""), Some("8:2"), Some("8:2,16:9")] {
-            cases.push(equal_scores(g, score, pattern));
+            for head_dim in [3, 16] {
+                cases.push(equal_scores(g, score, pattern, head_dim));
+            }
         }
     }
     // Long enough for several ranges of the global rows, and for tiles that lie wholly in the future.
     for (n, list, pattern) in [(700, vec![3, 300, 699], "9:7"), (520, (0..33).collect(), "16:32,64:32")] {
-        for causal in [false, true] {
+        for (causal, head_dim) in [(false, 8), (true, 8), (false, 16), (true, 32)] {
             let globals = Tensor::u32([list.len()], list.clone()).expect("a list");
-            let arguments = grouped(g, &[n, 2, 8], &[n, 1, 8], 1.0).with("globals", globals).set("causal", causal);
+            let arguments =
+                grouped(g, &[n, 2, head_dim], &[n, 1, head_dim], 1.0).with("globals", globals).set("causal", causal);
             let arguments = arguments.set("pattern", "hsa").set("window", 12).set("dilations", pattern);
-            cases.push(Case::new(format!("n={n} dilations={pattern} causal={causal}"), arguments));
+            cases.push(Case::new(format!("n={n} dim={head_dim} dilations={pattern} causal={causal}"), arguments));
         }
     }
     // Rows that see nothing but themselves.
-    for pattern in ["", "300:1"] {
-        let arguments = inputs(g, &[260, 2, 8], 1.0).set("causal", true);
+    for (pattern, head_dim) in [("", 8), ("300:1", 8), ("", 16)] {
+        let arguments = inputs(g, &[260, 2, head_dim], 1.0).set("causal", true);
         let arguments = arguments.set("pattern", "hsa").set("window", 0).set("dilations", pattern);
-        cases.push(Case::new(format!("n=260 each row alone, dilations={pattern}"), arguments));
+        cases.push(Case::new(format!("n=260 dim={head_dim} each row alone, dilations={pattern}"), arguments));
     }
-    let arguments = inputs(g, &[300, 2, 40], 1.0).set("causal", true);
-    cases.push(Case::new("n=300 dense causal".to_owned(), arguments));
+    for head_dim in [40, 64] {
+        let arguments = inputs(g, &[300, 2, head_dim], 1.0).set("causal", true);
+        cases.push(Case::new(format!("n=300 dim={head_dim} dense causal"), arguments));
+    }
     // The same with ranges of keys that are past a sequence's length, and large scores.
-    for power in [1.0, 60.0] {
+    for (power, head_dim) in [(1.0, 5), (60.0, 5), (1.0, 16), (60.0, 32)] {
         let lengths = Tensor::u32([3], vec![600, 100, 300]).expect("one length a sequence");
         let list = Tensor::u32([3], vec![0, 50, 599]).expect("a list");
-        let arguments = inputs(g, &[3, 600, 1, 5], power).with("globals", list).with("lengths", lengths);
+        let arguments = inputs(g, &[3, 600, 1, head_dim], power).with("globals", list).with("lengths", lengths);
         let arguments = arguments.set("pattern", "hsa").set("window", 3).set("dilations", "20:4");
-        cases.push(Case::new(format!("n=600 ragged, q times {power}"), arguments));
+        cases.push(Case::new(format!("n=600 dim={head_dim} ragged, q times {power}"), arguments));
     }
     cases
 }

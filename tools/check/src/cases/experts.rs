@@ -5,7 +5,7 @@ use drdiff::op::Arguments;
 
 use crate::{Case, Gen};
 /// Weights of unit gain for these widths.
-fn weights(g: &mut Gen, dim: usize, widths: &[u32]) -> Arguments {
+pub(super) fn weights(g: &mut Gen, dim: usize, widths: &[u32]) -> Arguments {
     let units = widths.iter().sum::<u32>() as usize;
     let into = (dim as f32).sqrt().recip();
     let out = (units.max(1) as f32).sqrt().recip();

@@ -13,6 +13,7 @@ mod norm;
 mod qkv;
 mod rope;
 mod rounding;
+mod routed_experts;
 mod router;
 mod segment_mean;
 mod sized;
@@ -59,6 +60,7 @@ fn own(op: &str) -> Option<(Make, Make)> {
         "qkv" => (qkv::cases, qkv::bench),
         "rope" => (rope::cases, rope::bench),
         "rounding" => (rounding::cases, rounding::bench),
+        "routed_experts" => (routed_experts::cases, routed_experts::bench),
         "router" => (router::cases, router::bench),
         "segment_mean" => (segment_mean::cases, segment_mean::bench),
         "solver" => (solver::cases, solver::bench),

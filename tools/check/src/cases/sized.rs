@@ -16,8 +16,8 @@ const ANY: usize = 8;
 /// What a call is made of, as a command line has it.
 #[derive(Clone, Debug, Default)]
 pub struct Wanted {
-    /// `NAME=SIZE`, for each name of the signature; `rows` for what stands in front.
-    pub sizes: BTreeMap<String, usize>,
+    /// `NAME=SIZE`, for each name of the signature, each once; `rows` for what stands in front.
+    pub sizes: Vec<(String, usize)>,
     /// `NAME=VALUE` of settings; one that is a tensor has its elements with commas between.
     pub settings: Vec<(String, String)>,
     /// Optional inputs that are to be there. One that has a size of its own is there where this size is named.
@@ -81,7 +81,7 @@ fn words(op: &str, input: &Input, shape: &[usize], size: impl Fn(&str) -> usize,
 /// If a size is missing, or a name is none of the op's.
 pub fn sized(entry: &Entry, wanted: &Wanted, g: &mut Gen) -> Result<Case> {
     let (op, signature) = (entry.name(), entry.signature);
-    let mut sizes = wanted.sizes.clone();
+    let mut sizes: BTreeMap<String, usize> = wanted.sizes.iter().cloned().collect();
     let mut arguments = Arguments::new();
     for (name, text) in &wanted.settings {
         let setting = signature.settings.iter().find(|setting| setting.name == name);
@@ -107,6 +107,14 @@ pub fn sized(entry: &Entry, wanted: &Wanted, g: &mut Gen) -> Result<Case> {
             all
         })
     };
+    // Names in the other case are meant so where the signature has no such name.
+    sizes = sizes
+        .into_iter()
+        .map(|(name, size)| match known.iter().find(|known| known.eq_ignore_ascii_case(&name)) {
+            Some(of) if !known.contains(&name.as_str()) => ((*of).to_owned(), size),
+            _ => (name, size),
+        })
+        .collect();
     if let Some(strange) = sizes.keys().find(|name| !known.contains(&name.as_str())) {
         let expected = format!("one of {}", known.join(", "));
         return Err(Error::argument(format!("a size of {op}"), format!("`{strange}`"), expected));
@@ -190,8 +198,10 @@ mod tests {
         assert!(sparse < dense && sparse > flops("attention", &sizes[..4], &hsa, &[]).unwrap(), "globals count");
         let experts = [("widths", "0,8,16"), ("top_k", "2")];
         assert!(flops("experts", &[("rows", 9), ("D", 12)], &experts, &[]).unwrap() > 0.0);
+        let lower = [("rows", 20), ("k", 30), ("n", 7)];
+        assert_eq!(flops("linear", &lower, &[], &[]).unwrap(), 2.0 * 20.0 * 30.0 * 7.0);
         assert!(flops("embedding", &[("rows", 9), ("V", 3), ("D", 12)], &[], &[]).is_ok());
-        assert!(flops("noise", &[], &[("count", "100")], &[]).is_ok());
+        assert!(flops("noise", &[("B", 2)], &[("count", "100")], &[]).is_ok());
     }
 
     #[test]

@@ -54,7 +54,8 @@ pub struct Comparison {
     pub pairs: Vec<Pair>,
     /// Cases in one of the files alone.
     pub alone: usize,
-    /// How many times as fast the device's copy and its product are now: what all cases share.
+    /// How many times as fast the device's copy and its product are now: what all cases share. Products of different
+    /// sizes are not compared.
     pub copy: Option<f64>,
     pub product: Option<f64>,
 }
@@ -113,7 +114,9 @@ impl Comparison {
             pairs,
             alone,
             copy: peaks.map(|(old, new)| new.copy_gbytes_per_second / old.copy_gbytes_per_second),
-            product: peaks.map(|(old, new)| new.product_gflops_per_second / old.product_gflops_per_second),
+            product: peaks
+                .filter(|(old, new)| old.product == new.product)
+                .map(|(old, new)| new.product_gflops_per_second / old.product_gflops_per_second),
         }
     }
 

@@ -16,7 +16,7 @@ const MOST_CALLS: usize = 100;
 /// Rows of four numbers that a copy moves: 64 MiB, which fits every device's bindings and few caches.
 const COPY_ROWS: usize = 1 << 22;
 /// A product is large enough when it takes this many milliseconds.
-const PRODUCT_MS: f64 = 10.0;
+const PRODUCT_MS: f64 = 20.0;
 const SMALLEST_PRODUCT: usize = 512;
 const LARGEST_PRODUCT: usize = 4096;
 

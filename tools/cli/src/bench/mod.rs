@@ -37,7 +37,7 @@ pub struct Bench {
     #[arg(long, value_name = "TEXT")]
     filter: Option<String>,
     /// A call of these sizes instead of the cases that there are, such as rows=1024,K=512,N=512: each name of the op's
-    /// signature (docs/OPS.md), and `rows` for what stands in front; again for another call. Needs --op
+    /// signature (docs/OPS.md), and `rows` for what stands in front; again for another call
     #[arg(long, value_name = "NAME=SIZE,..", requires = "op")]
     size: Vec<String>,
     /// A setting of those calls, as `drdiff op` takes it; elements of a tensor have commas between
@@ -159,9 +159,11 @@ impl Bench {
                 let refuse = |found: String| Error::argument("a size", found, "NAME=SIZE, each name once");
                 let (name, size) = part.split_once('=').ok_or_else(|| refuse(format!("`{part}`")))?;
                 let size = size.trim().parse().map_err(|_| refuse(format!("`{part}`")))?;
-                if wanted.sizes.insert(name.trim().to_owned(), size).is_some() {
-                    return Err(refuse(format!("`{}`, given twice", name.trim())));
+                let name = name.trim();
+                if wanted.sizes.iter().any(|(of, _)| of.eq_ignore_ascii_case(name)) {
+                    return Err(refuse(format!("`{name}`, given twice")));
                 }
+                wanted.sizes.push((name.to_owned(), size));
             }
             Ok(wanted)
         };
@@ -174,14 +176,14 @@ impl Bench {
 
     /// Times the cases in groups, prints each group's lines and adds them to the report.
     fn measure(&self, device: &Device, cases: Vec<(&'static Entry, Case)>, report: &mut Report) -> Result<(), Failure> {
-        let mut peaks = if self.no_peaks { Peaks::default() } else { Peaks::new(device)? };
-        print(&self.output.head())?;
         let (mut group, mut bytes) = (Vec::new(), 0.0);
         if !self.step.is_empty() {
             for step in Step::all(&self.model.folder().0, &self.step, device)? {
                 group.push(Timed::step(step).prepared(device)?);
             }
         }
+        let mut peaks = if self.no_peaks { Peaks::default() } else { Peaks::new(device)? };
+        print(&self.output.head())?;
         for (entry, case) in cases {
             for timed in Timed::all(entry, &case, device, self.taken)? {
                 if bytes + timed.cost.bytes > GROUP_BYTES {

@@ -125,6 +125,7 @@ fn roofline<B: DrawingBackend>(area: &DrawingArea<B, Shift>, report: &Report) ->
     chart
         .configure_series_labels()
         .position(SeriesLabelPosition::LowerRight)
+        .margin(20)
         .label_font(("sans-serif", 16))
         .background_style(WHITE.mix(0.8))
         .border_style(BLACK)
@@ -170,6 +171,7 @@ fn lengths<B: DrawingBackend>(area: &DrawingArea<B, Shift>, report: &Report) -> 
     chart
         .configure_series_labels()
         .position(SeriesLabelPosition::UpperLeft)
+        .margin(20)
         .label_font(("sans-serif", 16))
         .background_style(WHITE.mix(0.8))
         .border_style(BLACK)

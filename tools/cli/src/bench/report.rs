@@ -133,7 +133,7 @@ impl Report {
             _ => return Err(refuse(format!("expected a file of `drdiff bench --output json`, version {VERSION}"))),
         }
         let report: Self = serde_json::from_str(&text).map_err(wrong)?;
-        match report.rows.iter().find(|row| row.milliseconds.is_empty() || !(row.median > 0.0)) {
+        match report.rows.iter().find(|row| row.milliseconds.is_empty() || row.median <= 0.0) {
             Some(row) => Err(refuse(format!("{} {} has no times", row.op, row.case))),
             None => Ok(report),
         }

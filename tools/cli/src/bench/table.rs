@@ -43,6 +43,11 @@ fn percent(share: f64) -> String {
     }
 }
 
+/// A rate; nothing where the work is not known.
+fn rate(per_second: f64) -> String {
+    if per_second > 0.0 { format!("{per_second:.2}") } else { String::new() }
+}
+
 /// Constants and files of kernels, without the family that the op's name says.
 fn kernels(labels: &[String]) -> String {
     let names: Vec<_> =
@@ -53,7 +58,7 @@ fn kernels(labels: &[String]) -> String {
 /// The share of the peak that is nearer, and which one that is.
 fn of_peak(row: &Row) -> String {
     match (row.of_product, row.of_copy) {
-        (Some(product), Some(copy)) if product >= copy => format!("{} flops", percent(product)),
+        (Some(product), Some(copy)) if product > 0.0 && product >= copy => format!("{} flops", percent(product)),
         (_, Some(copy)) if copy > 0.0 => format!("{} bytes", percent(copy)),
         _ => String::new(),
     }
@@ -105,8 +110,8 @@ impl Format {
                     row.tier.clone(),
                     format!("{:.3}", row.median),
                     format!("±{}", percent(row.spread)),
-                    format!("{:.2}", row.gflops_per_second),
-                    format!("{:.2}", row.gbytes_per_second),
+                    rate(row.gflops_per_second),
+                    rate(row.gbytes_per_second),
                     of_peak(row),
                     labels,
                 ];
@@ -166,10 +171,10 @@ impl Format {
         if comparison.alone > 0 {
             text += &format!("\n{} more are in one of the two files alone\n", comparison.alone);
         }
-        if let (Some(copy), Some(product)) = (comparison.copy, comparison.product) {
-            text += &format!(
-                "\nthe device itself: its copy {copy:.2} and its product {product:.2} times as fast as then\n"
-            );
+        for (what, ratio) in [("copy", comparison.copy), ("product", comparison.product)] {
+            if let Some(ratio) = ratio {
+                text += &format!("\nthe device's own {what} is {ratio:.2} times as fast as then\n");
+            }
         }
         text
     }
