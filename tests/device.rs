@@ -114,7 +114,7 @@ fn each_allocation_that_fails_is_an_error_and_the_device_goes_on() {
     // Kernels and weights stay with the device from now on, so that each call asks for the same things.
     let text = run().unwrap();
     let refused = each_refused(&gpu, || run().map(|again| assert_eq!(again, text)));
-    assert!(refused.len() > 200, "{}", refused.len());
+    assert!(refused.len() > 150, "{}", refused.len());
     // One scope is around all that an executor makes, and yet each refusal names what it was.
     for culprit in [
         "temporary values (slot 0)",
@@ -146,12 +146,14 @@ fn kernels_and_constants_that_fail_are_named() {
         Executor::new(&gpu.clone().into(), graph, ExecutorOptions::default()).map(|_| ())
     });
     let expected = [
+        "the kernel nn/linear",
         "temporary values (slot 0)",
-        "`x` of linear, f32 [1, 3]",
+        // From here on the kernel is there, and its place ahead of all falls to the next thing: what came behind the
+        // temporary values is passed over.
         "a constant",
         "absent inputs",
-        "the kernel nn/linear",
-        // From here on the kernel is there, and its place falls to the next thing.
+        // The buffer and its words.
+        "a kernel's parameters",
         "a kernel's parameters",
         "the bindings of nn/linear",
         // Its words.

@@ -316,13 +316,13 @@ fn a_difference_names_the_first_op() {
         inspect: false,
     };
     let build = || Ok(Denoiser::new(&model, &shape)?.graph);
-    // The first norm reads the time; NaN differs from everything.
+    // The first layer's projections read the time; NaN differs from everything.
     let Denoiser { graph, handles } = Denoiser::new(&model, &shape).unwrap();
-    let first = graph.ops().position(|(name, _)| name == "norm").unwrap();
+    let first = graph.ops().position(|(name, _)| name == "qkv").unwrap();
     let len = graph.desc(handles.time).len();
     let states = [(handles.time, Tensor::f32([len], vec![f32::NAN; len]).unwrap())];
     let difference = first_difference(build, &states, [&Device::Cpu, &Device::Cpu], 1e-7).unwrap().unwrap();
-    assert_eq!((difference.index, difference.op), (first, "norm"));
+    assert_eq!((difference.index, difference.op), (first, "qkv"));
 }
 
 #[test]

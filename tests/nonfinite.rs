@@ -77,11 +77,11 @@ fn ops(model: &Model) -> Vec<&'static str> {
 fn the_error_names_step_positions_and_op() {
     // The tensor; the step whose numbers it spoils; the op, and the one after it.
     let cases = [
-        ("layers.1.attention.value.weight", 1, ["linear", "attention"]),
-        ("layers.0.experts.gate", 1, ["routed_experts", "norm"]),
+        ("layers.1.attention.value.weight", 1, ["qkv", "attention"]),
+        ("layers.0.experts.gate", 1, ["routed_experts", "qkv"]),
         ("output.unembed", 1, ["vocab_expectation", "solver_step"]),
         // Times the last prediction, which is 0 at first.
-        ("input.self.weight", 2, ["linear", "norm"]),
+        ("input.self.weight", 2, ["linear", "qkv"]),
     ];
     for device in both() {
         for (tensor, first, names) in cases {
@@ -145,7 +145,7 @@ fn whoever_watches_hears_of_it_first() {
 fn neither_bound_nor_infill_comes_of_it() {
     for device in both() {
         // The second evaluation of a draw is the first to see a prediction.
-        for tensor in ["layers.1.attention.value.weight", "input.self.weight"] {
+        for (tensor, name) in [("layers.1.attention.value.weight", "qkv"), ("input.self.weight", "linear")] {
             let folder = overflowing(tensor);
             let model = Model::load(folder.path(), &device).unwrap();
             let corpus = Corpus::new(&"the king and the queen ".repeat(9), model.vocabulary()).unwrap();
@@ -153,12 +153,15 @@ fn neither_bound_nor_infill_comes_of_it() {
                 LikelihoodOptions { length: LENGTH, windows: Some(3), draws: 2, batch: 2, ..Default::default() };
             let error = model.likelihood(&corpus, &options, |_, _| ControlFlow::Continue(())).unwrap_err();
             assert!(
-                matches!(error, Error::NotFinite { step: 1, steps: 4, positions: 1.., op: Some((_, "linear")), .. }),
+                matches!(error, Error::NotFinite { step: 1, steps: 4, positions: 1.., op: Some((_, op)), .. } if op == name),
                 "{tensor}: {error:?}"
             );
             let options = InfillOptions { length: LENGTH, sampler: sampler(), ..Default::default() };
             let error = model.infill(&corpus, &options, |_| ControlFlow::Continue(())).unwrap_err();
-            assert!(matches!(error, Error::NotFinite { steps: 3, op: Some((_, "linear")), .. }), "{tensor}: {error:?}");
+            assert!(
+                matches!(error, Error::NotFinite { steps: 3, op: Some((_, op)), .. } if op == name),
+                "{tensor}: {error:?}"
+            );
         }
     }
 }
@@ -189,6 +192,12 @@ fn devices_agree_on_what_overflows() {
             // f64 goes on to 1e308.
             [Ok(_), Ok(_), Ok(_)] => {}
             [Err(Error::NotFinite { .. }), Err(Error::NotFinite { .. }), Ok(_)] => ended += 1,
+            // What is made of the time alone goes through f32 on every device.
+            [Err(Error::NotFinite { .. }), Err(Error::NotFinite { .. }), Err(Error::NotFinite { .. })]
+                if name.starts_with("modulation") || name.starts_with("time") =>
+            {
+                ended += 1;
+            }
             other => panic!("{name}: {other:?}"),
         }
     }

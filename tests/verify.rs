@@ -9,7 +9,11 @@ use drdiff::ops::REGISTRY;
 use drdiff_check::{Case, Claim, Gen, Relation, VerifyOptions, cases, run_case, run_relation, suite, verify};
 
 fn all_pass(device: &Device, stride: usize) {
-    for entry in REGISTRY {
+    all_of(device, stride, |_| true);
+}
+
+fn all_of(device: &Device, stride: usize, which: fn(&Entry) -> bool) {
+    for entry in REGISTRY.iter().filter(|entry| which(entry)) {
         let report = verify(entry, device, &VerifyOptions { seed: 1, stride, ..Default::default() }).unwrap();
         assert!(report.passed() > 0, "{}: no case ran", entry.name());
         assert!(report.failures.is_empty(), "{}: {:#?}", entry.name(), report.failures);
@@ -21,10 +25,10 @@ fn cpu_matches_the_reference() {
     all_pass(&Device::Cpu, 1);
 }
 
-/// The oracle meets the laws too.
+/// The oracle meets the laws too, of those ops that have some.
 #[test]
 fn the_reference_meets_the_laws() {
-    all_pass(&Device::Reference, 3);
+    all_of(&Device::Reference, 3, |entry| suite(entry.name()).is_some());
 }
 
 /// Every 23rd case under another seed; `drdiff verify` runs all of them.

@@ -39,7 +39,7 @@ impl Gpu {
                 .collect();
             let own = work();
             let joined = others.into_iter().map(|other| other.join().unwrap_or_else(|panic| resume_unwind(panic)));
-            joined.fold(own, |all, one| all.and(one))
+            joined.fold(own, Result::and)
         });
         made?;
         if let Some(kept) = &self.inner.kept {

@@ -183,7 +183,7 @@ impl GpuMemory {
         let mut last = None;
         for (index, range) in self.submits.iter().enumerate() {
             let submitted = self.gpu.submit("a run", |encoder| {
-                for (rows, offset, target, bytes) in copies.drain(..) {
+                for (rows, offset, target, bytes) in std::mem::take(&mut copies) {
                     encoder.copy_buffer_to_buffer(rows, offset, target, 0, bytes);
                 }
                 self.encode(encoder, range.clone(), ops, self.profiler.as_ref());

@@ -14,7 +14,7 @@ use crate::files::utf8;
 use crate::{Error, Result, memory};
 
 /// Most bytes that the tokenizer takes, which ends the process where they are refused: for each byte of its file, for
-/// each byte of a text that it encodes, for each id that it decodes, and for what it makes at its first call.
+/// each byte of a text that it encodes, for each id that it decodes, and for what it makes once, at whichever call.
 const READ: u64 = 60;
 const ENCODED: u64 = 320;
 const DECODED: u64 = 100;
@@ -36,7 +36,7 @@ impl Tokenizer {
     /// # Errors
     /// If they are not a tokenizer, or one of another model.
     pub fn parse(path: &Path, json: &[u8], config: &Config) -> Result<Self> {
-        memory::room("the tokenizer", READ * json.len() as u64)?;
+        memory::room("the tokenizer", ONCE + READ * json.len() as u64)?;
         let file = TokenizerFile::new(path, utf8(path, json)?)?;
         let refuse = |problem: &str, source| Error::Format {
             path: path.to_owned(),

@@ -1,4 +1,5 @@
-//! Tiles of a product, which several ops have: the kernels of lib/product and lib/product_direct.wgsl, and which to prefer.
+//! Tiles of a product, which several ops have: the kernels of `lib/product` and `lib/product_direct.wgsl`, and
+//! which to prefer.
 
 use crate::gpu::{Capabilities, Kernel};
 
@@ -10,7 +11,7 @@ pub(super) struct Tiles {
     columns: usize,
 }
 
-/// Those of a kernel over lib/product: 64 x 64, and 32 x 32 for few tiles.
+/// Those of a kernel over `lib/product`: 64 x 64, and 32 x 32 for few tiles.
 pub(super) const fn staged(kernel: Kernel) -> [Tiles; 2] {
     [
         Tiles { kernel: kernel.with(&[("ROWS", 8), ("GROUPS", 2)]), rows: 64, columns: 64 },
@@ -18,7 +19,7 @@ pub(super) const fn staged(kernel: Kernel) -> [Tiles; 2] {
     ]
 }
 
-/// Those of a kernel over lib/product_direct.wgsl: 32 x 128, and 16 x 64 where that leaves less of the tiles empty.
+/// Those of a kernel over `lib/product_direct.wgsl`: 32 x 128, and 16 x 64 where that leaves less of the tiles empty.
 pub(super) const fn direct(kernel: Kernel) -> [Tiles; 2] {
     [
         Tiles { kernel: kernel.with(&[("ROWS", 32), ("THREADS", 32)]), rows: 32, columns: 128 },

@@ -15,10 +15,15 @@ pub(super) fn run(op: &SolverStep, shapes: &Shapes, io: &ReferenceIo<'_>) -> Vec
     let flag: Vec<_> = info.iter().map(|info| info & 3).collect();
     let last = op.anchors.saturating_sub(1) as u32;
     let segment: Vec<_> = info.iter().map(|info| (info >> 2).min(last)).collect();
-    let prediction: Vec<_> = (0..dims.batch)
-        .flat_map(|b| &io.f64(PREDICTION)[b * dims.rows * dims.dim..][..op.anchors * dims.dim])
-        .copied()
-        .collect();
+    let anchors = op.anchors * dims.dim;
+    // Only a refresh reads it, and it may not be there yet before one.
+    let prediction: Vec<_> = match row.refresh == 0.0 {
+        true => vec![0.0; dims.batch * anchors],
+        false => {
+            let of = |b: usize| &io.f64(PREDICTION)[b * dims.rows * dims.dim..][..anchors];
+            (0..dims.batch).flat_map(of).copied().collect()
+        }
+    };
     let noise = (row.c_noise != 0.0).then(|| {
         let count = dims.rows * dims.dim;
         seeds(io.u32(SEEDS)).flat_map(|seed| noise::normal(seed, row.stream as u32, count)).collect::<Vec<_>>()

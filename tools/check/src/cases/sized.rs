@@ -191,11 +191,11 @@ mod tests {
             2.0 * 20.0 * 30.0 * 7.0
         );
         let hsa = [("pattern", "hsa"), ("window", "1"), ("dilations", "4:1")];
-        let sizes = [("rows", 1), ("N", 16), ("H", 2), ("Dh", 8), ("G", 2)];
+        let sizes = [("rows", 1), ("N", 16), ("H", 2), ("Hkv", 2), ("Dh", 8), ("G", 2)];
         let dense = flops("attention", &sizes, &[], &[]).unwrap();
         assert_eq!(dense, 4.0 * 8.0 * 2.0 * 256.0);
         let sparse = flops("attention", &sizes, &hsa, &[]).unwrap();
-        assert!(sparse < dense && sparse > flops("attention", &sizes[..4], &hsa, &[]).unwrap(), "globals count");
+        assert!(sparse < dense && sparse > flops("attention", &sizes[..5], &hsa, &[]).unwrap(), "globals count");
         let experts = [("widths", "0,8,16"), ("top_k", "2")];
         assert!(flops("experts", &[("rows", 9), ("D", 12)], &experts, &[]).unwrap() > 0.0);
         let lower = [("rows", 20), ("k", 30), ("n", 7)];

@@ -71,7 +71,7 @@ fn json_trace_and_routing() {
         assert_eq!(report["texts"][1]["tokens"].as_array().unwrap().len(), 40);
         let events: serde_json::Value = serde_json::from_slice(&std::fs::read(&trace).unwrap()).unwrap();
         let events = events["traceEvents"].as_array().unwrap();
-        for op in ["attention", "experts", "vocab_expectation", "solver_step"] {
+        for op in ["attention", "routed_experts", "vocab_expectation", "solver_step"] {
             assert!(events.iter().any(|event| event["name"] == op), "{op} is in the trace");
         }
         assert!(std::fs::read(&png).unwrap().starts_with(b"\x89PNG"));
