@@ -65,7 +65,8 @@ fn main(
     if block >= params.blocks {
         return;
     }
-    begin_lists(thread);
+    let experts = params.experts;
+    begin_lists(thread, experts);
     let lane = thread % LANES;
     let fours = params.dim / 4u;
     let end = min((block + 1u) * params.block, params.tokens);
@@ -74,21 +75,24 @@ fn main(
         let token = min(first + thread / LANES, end - 1u);
         let start = (params.first + token) * params.dim;
         var squares = vec4(0.0);
-        for (var four = lane; four < fours; four += LANES) {
-            let elements = load_x(start, four, params.dim);
-            squares += elements * elements;
+        // All threads go round as often: FXC takes what differs between them for different behind the loop, too.
+        for (var k = 0u; k < fours; k += LANES) {
+            let elements = load_x(start, min(k + lane, fours - 1u), params.dim);
+            squares += select(vec4(0.0), elements * elements, k + lane < fours);
         }
         let sums = total(thread, squares);
         let inverse = row_inverse(start, params.dim, sums.x + sums.y + sums.z + sums.w, params.eps);
         if lane == 0u {
             routes[params.inverses + token] = bitcast<u32>(inverse);
         }
-        for (var e = 0u; e < params.experts; e += 4u) {
+        for (var e = 0u; e < experts; e += 4u) {
             var products = vec4(0.0);
-            for (var four = lane; four < fours; four += LANES) {
+            for (var k = 0u; k < fours; k += LANES) {
+                let four = min(k + lane, fours - 1u);
                 let gain = load_modulation(params.gain_offset, four, params.dim);
                 let shift = load_modulation(params.shift_offset, four, params.dim);
-                let row = normed(load_x(start, four, params.dim), inverse, gain, shift);
+                let element = normed(load_x(start, four, params.dim), inverse, gain, shift);
+                let row = select(vec4(0.0), element, k + lane < fours);
                 products += vec4(
                     product_of(e, four, row),
                     product_of(e + 1u, four, row),
@@ -103,7 +107,7 @@ fn main(
                 logits[thread / LANES * params.experts + expert] = sum[lane] + shift;
             }
         }
-        begin_chunk(thread);
+        begin_chunk(thread, experts);
         let chosen = first + thread;
         if thread < CHUNK && chosen < end {
             choose(thread * params.experts, chosen, thread);
@@ -112,7 +116,7 @@ fn main(
         if thread < CHUNK && chosen < end {
             list(block, chosen, thread);
         }
-        end_chunk(thread);
+        end_chunk(thread, experts);
     }
-    end_lists(block, thread);
+    end_lists(block, thread, experts);
 }

@@ -27,11 +27,12 @@ fn main(
     if block >= params.blocks {
         return;
     }
-    begin_lists(thread);
+    let experts = params.experts;
+    begin_lists(thread, experts);
     let end = min((block + 1u) * params.block, params.tokens);
     for (var first = block * params.block; first < end; first += CHUNK) {
         let token = first + thread;
-        begin_chunk(thread);
+        begin_chunk(thread, experts);
         if token < end {
             choose((params.first + token) * params.experts, token, thread);
         }
@@ -39,7 +40,7 @@ fn main(
         if token < end {
             list(block, token, thread);
         }
-        end_chunk(thread);
+        end_chunk(thread, experts);
     }
-    end_lists(block, thread);
+    end_lists(block, thread, experts);
 }

@@ -156,9 +156,14 @@ fn main(
         return;
     }
     tile_row = row0;
-    for (var i = thread; i < TILE_M; i += THREADS) {
+    for (var first = 0u; first < TILE_M; first += THREADS) {
+        let i = first + thread;
+        // Of every thread: FXC takes what is computed in some of them for different in all.
         let start = min(row0 + i, params.rows - 1u) * params.dim;
-        statistics[i] = row_statistics(params.kind, start, params.dim, params.eps);
+        let own = row_statistics(params.kind, start, params.dim, params.eps);
+        if i < TILE_M {
+            statistics[i] = own;
+        }
     }
     workgroupBarrier();
     product(row0, tile % columns * TILE_N, params.dim, thread);

@@ -8,13 +8,14 @@ const SHRINK: f32 = 0x1p-72;
 
 // One over the root of the mean square plus eps, of a row of `width` elements from `start` on.
 fn row_inverse(start: u32, width: u32, sum_of_squares: f32, eps: f32) -> f32 {
-    if sum_of_squares <= OVERFLOWING {
-        return 1.0 / sqrt(sum_of_squares / f32(width) + eps);
+    var inverse = 1.0 / sqrt(sum_of_squares / f32(width) + eps);
+    if sum_of_squares > OVERFLOWING {
+        var squares = 0.0;
+        for (var four = 0u; four < (width + 3u) / 4u; four += 1u) {
+            let small = load(start, four, width) * SHRINK;
+            squares += dot(small, small);
+        }
+        inverse = SHRINK / sqrt(squares / f32(width));
     }
-    var squares = 0.0;
-    for (var four = 0u; four < (width + 3u) / 4u; four += 1u) {
-        let small = load(start, four, width) * SHRINK;
-        squares += dot(small, small);
-    }
-    return SHRINK / sqrt(squares / f32(width));
+    return inverse;
 }

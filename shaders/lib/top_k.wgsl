@@ -117,30 +117,44 @@ fn list(block: u32, token: u32, place: u32) {
     }
 }
 
-fn begin_lists(thread: u32) {
-    for (var e = thread; e < params.experts; e += THREADS) {
-        listed[e] = 0u;
+// Loops count alike in all threads, up to an `experts` that the kernel read ahead of all branches: FXC takes a barrier
+// behind others for one that not all threads reach.
+fn begin_lists(thread: u32, experts: u32) {
+    for (var first = 0u; first < experts; first += THREADS) {
+        let e = first + thread;
+        if e < experts {
+            listed[e] = 0u;
+        }
     }
 }
 
 // Before a chunk's choices; `list` comes behind a barrier after all of them.
-fn begin_chunk(thread: u32) {
-    for (var m = thread; m < 2u * params.experts; m += THREADS) {
-        atomicStore(&masks[m], 0u);
+fn begin_chunk(thread: u32, experts: u32) {
+    for (var first = 0u; first < 2u * experts; first += THREADS) {
+        let m = first + thread;
+        if m < 2u * experts {
+            atomicStore(&masks[m], 0u);
+        }
     }
     workgroupBarrier();
 }
 
-fn end_chunk(thread: u32) {
+fn end_chunk(thread: u32, experts: u32) {
     workgroupBarrier();
-    for (var e = thread; e < params.experts; e += THREADS) {
-        listed[e] += countOneBits(atomicLoad(&masks[2u * e])) + countOneBits(atomicLoad(&masks[2u * e + 1u]));
+    for (var first = 0u; first < experts; first += THREADS) {
+        let e = first + thread;
+        if e < experts {
+            listed[e] += countOneBits(atomicLoad(&masks[2u * e])) + countOneBits(atomicLoad(&masks[2u * e + 1u]));
+        }
     }
     workgroupBarrier();
 }
 
-fn end_lists(block: u32, thread: u32) {
-    for (var e = thread; e < params.experts; e += THREADS) {
-        routes[e * params.blocks + block] = listed[e];
+fn end_lists(block: u32, thread: u32, experts: u32) {
+    for (var first = 0u; first < experts; first += THREADS) {
+        let e = first + thread;
+        if e < experts {
+            routes[e * params.blocks + block] = listed[e];
+        }
     }
 }
