@@ -18,8 +18,8 @@ use crate::op::{ReferenceData, ReferenceIo};
 use crate::{Desc, Error, Result};
 
 /// The second half of a layer: `out = x + scale * experts(h)`, where `h` is the RMS norm of `x` as
-/// [`Norm`](super::Norm) makes it, the logits are the [`Router`](super::Router)'s of `h`, and the experts are those of
-/// [`Experts`](super::Experts): see [`SIGNATURE`]. Shift and scale of the norm, and the scale of the experts, are `D`
+/// [`Norm`] makes it, the logits are the [`Router`]'s of `h`, and the experts are those of
+/// [`Experts`]: see [`SIGNATURE`]. Shift and scale of the norm, and the scale of the experts, are `D`
 /// values of the modulation each; without one, they are 0, 0 and 1.
 ///
 /// What the three ops ask for holds here too. Indices and counts are exact where a token's logits, less the `cost_bias`,
@@ -162,7 +162,7 @@ impl Op for RoutedExperts {
         reference::run(self, shapes, io)
     }
 
-    /// Assumes that every expert gets the same share of the tokens, as [`Experts`](super::Experts) does.
+    /// Assumes that every expert gets the same share of the tokens, as [`Experts`] does.
     fn cost(&self, shapes: &Shapes) -> Cost {
         let parts = self.parts(shapes).ok();
         let flops = parts.map_or(0.0, |Parts { norm, router, experts }| {
