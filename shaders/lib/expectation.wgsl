@@ -1,4 +1,5 @@
 // What both kernels of vocab/expectation do, however they load and store: see there.
+#import lib/overflowing.wgsl
 #import lib/place
 #import lib/scores.wgsl
 #import lib/step.wgsl
@@ -29,10 +30,6 @@ struct Params {
     scale_offset: u32,
     eps: f32,
 }
-
-// Above this a sum of squares may be infinite; it is then taken of values times 2^-72, beside which eps is nothing.
-const OVERFLOWING: f32 = 1.0e38;
-const SHRINK: f32 = 0x1p-72;
 
 // 32 columns of the embeddings of 32 tokens.
 var<workgroup> values: array<vec4<f32>, 256>;

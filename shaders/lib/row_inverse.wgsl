@@ -1,10 +1,7 @@
 // RMS norm as kernels fold it in that read rows for something else: what a row is multiplied by. `load` reads rows, as
 // lib/load_fours.wgsl does. lib/normed.wgsl makes use of it.
 #parameters load
-
-// Above this a sum of squares may be infinite; it is then taken of values times 2^-72, beside which eps is nothing.
-const OVERFLOWING: f32 = 1.0e38;
-const SHRINK: f32 = 0x1p-72;
+#import lib/overflowing.wgsl
 
 // One over the root of the mean square plus eps, of a row of `width` elements from `start` on.
 fn row_inverse(start: u32, width: u32, sum_of_squares: f32, eps: f32) -> f32 {

@@ -1,16 +1,13 @@
 // What RMS or layer norm takes of a row, for kernels that fold the norm in: (x - origin - mean) inverse is its norm, as
 // nn/norm has it. `load` reads rows, as lib/load_fours.wgsl does.
 #parameters load
+#import lib/overflowing.wgsl
 
 struct Statistics {
     origin: f32,
     mean: f32,
     inverse: f32,
 }
-
-// Above this a sum of squares may be infinite; it is then taken of values times 2^-72, beside which eps is nothing.
-const OVERFLOWING: f32 = 1.0e38;
-const SHRINK: f32 = 0x1p-72;
 
 // Four elements less `origin` and `mean`; zeros where the row has ended.
 fn centred(start: u32, four: u32, width: u32, origin: f32, mean: f32) -> vec4<f32> {

@@ -7,6 +7,7 @@
 // Bindings: params, x [rows, dim], modulation (dim values at each offset) or nothing, y [rows, dim].
 // Grid: one workgroup per row, flat.
 #import lib/grid.wgsl
+#import lib/overflowing.wgsl
 #import lib/row_sum
 
 struct Params {
@@ -26,10 +27,6 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 
 const THREADS: u32 = 64u;
-
-// Above this a sum of squares may be infinite; it is then taken of values times 2^-72, beside which eps is nothing.
-const OVERFLOWING: f32 = 1.0e38;
-const SHRINK: f32 = 0x1p-72;
 
 @compute @workgroup_size(THREADS)
 fn main(

@@ -22,6 +22,7 @@ use std::ops::{ControlFlow, Range};
 use rayon::prelude::*;
 
 use super::corpus::Corpus;
+use crate::gpu::block_on;
 use crate::host::philox;
 use crate::model::{Built, DenoiserShape, Model, Run, Sequence, SessionOptions, Sharpening, evaluation};
 use crate::ops::StepRow;
@@ -354,7 +355,7 @@ impl<'a> Batch<'a> {
         self.write(&level)?;
         let mut squared_error = [0.0; 2];
         for (pass, error) in squared_error.iter_mut().enumerate() {
-            self.built.executor.run()?;
+            self.evaluate(&level)?;
             *error = match self.squared_error() {
                 Err(error) => return Err(self.with_origin(error, &level, pass)),
                 Ok(sum) => sum,
@@ -370,21 +371,25 @@ impl<'a> Batch<'a> {
         let z = self.noised(level.alpha, level.sigma, level.stream)?;
         let Built { shape, handles, executor, .. } = &mut *self.built;
         handles.write_unconditioned(executor, shape, self.scorer.model.config(), z)?;
-        executor.write(handles.step, &Tensor::f32([StepRow::LEN], level.row.words())?)?;
-        let rows = self.scorer.model.time_rows(shape.sharpening, &[level.row])?;
-        let time = rows.into_iter().next().unwrap_or_default();
-        executor.write(handles.time, &Tensor::f32([time.len()], time)?)
+        // What is staged is of the level before.
+        self.built.ahead = Default::default();
+        Ok(())
+    }
+
+    fn evaluate(&mut self, level: &NoiseLevel) -> Result<()> {
+        block_on(self.built.evaluate(self.scorer.model.parts(), &[level.row], 0)).map(|_| ())
     }
 
     /// See [`Built::with_origin`]: `pass` is the evaluation of this draw that failed.
     fn with_origin(&mut self, error: Error, level: &NoiseLevel, pass: usize) -> Error {
         let again = self.write(level);
+        let (model, steps) = (self.scorer.model.parts(), &[level.row]);
         self.built.with_origin(error, |built, _| {
             again?;
             for _ in 0..pass {
-                built.executor.run()?;
+                block_on(built.evaluate(model, steps, 0))?;
             }
-            built.executor.first_not_finite(&[])
+            block_on(built.first_not_finite(model, steps, 0))
         })
     }
 

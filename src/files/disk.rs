@@ -39,6 +39,11 @@ pub(crate) fn read_model_file(path: &Path) -> Result<Vec<u8>> {
     }
 }
 
+/// Whether there is nothing at `path`; a link that leads nowhere is something.
+pub(crate) fn is_absent(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+}
+
 /// Writes a file beside its place and moves it there.
 ///
 /// # Errors

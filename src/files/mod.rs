@@ -8,7 +8,7 @@ mod tensors;
 mod text;
 
 #[cfg(not(target_family = "wasm"))]
-pub(crate) use disk::read_model_file;
+pub(crate) use disk::{is_absent, read_model_file};
 #[cfg(not(target_family = "wasm"))]
 pub use disk::{read_tensors, read_text, write_tensors, write_whole, write_with};
 #[cfg(not(target_family = "wasm"))]

@@ -28,15 +28,14 @@ impl PipelineFile {
         }
         let name = format!("pipelines-{}-{:04x}-{:04x}", info.backend.to_str(), info.vendor, info.device);
         let (path, owner) = (folder.join(name), owner(info));
-        let (data, note) = match fs::read(&path) {
-            // There is none yet, or none that can be read: a run does not need it.
-            Err(_) => (None, None),
-            Ok(file) => match contents(&file, &owner) {
-                Ok(data) => (Some(data.to_vec()), None),
-                Err(why) => (None, Some(format!("{}: {why}; its pipelines are compiled again", path.display()))),
-            },
+        // There may be none yet, or none that can be read: a run does not need it.
+        let file = fs::read(&path).ok();
+        let (data, note) = match file.as_deref().map(|file| contents(file, &owner)) {
+            None => (None, None),
+            Some(Ok(data)) => (Some(data), None),
+            Some(Err(why)) => (None, Some(format!("{}: {why}; its pipelines are compiled again", path.display()))),
         };
-        let descriptor = wgpu::PipelineCacheDescriptor { label: Some("drdiff"), data: data.as_deref(), fallback: true };
+        let descriptor = wgpu::PipelineCacheDescriptor { label: Some("drdiff"), data, fallback: true };
         #[expect(unsafe_code, reason = "wgpu cannot know where the bytes of a cache come from")]
         // SAFETY: they are what `get_data` gave for this device, driver and version: the file says so, and its checksum
         // holds.

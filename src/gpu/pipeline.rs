@@ -12,7 +12,8 @@ use crate::Result;
 const MAX_COMPILERS: usize = 8;
 
 impl Gpu {
-    /// Makes the pipelines of kernels, several at a time: compilers take most of the time to a first step.
+    /// Makes those pipelines of kernels that are not made yet, several at a time: compilers take most of the time to a
+    /// first step.
     ///
     /// # Errors
     /// If the driver refuses one.
@@ -20,17 +21,24 @@ impl Gpu {
     pub(crate) fn compile(&self, kernels: &[Kernel]) -> Result<()> {
         use std::sync::atomic::{AtomicUsize, Ordering};
 
+        let missing: Vec<_> = {
+            let made = lock(&self.inner.pipelines);
+            kernels.iter().filter(|kernel| !made.contains_key(kernel)).collect()
+        };
+        if missing.is_empty() {
+            return Ok(());
+        }
         let next = AtomicUsize::new(0);
         let work = || {
             // A handle of its own, as error scopes are a thread's.
             let gpu = self.clone();
-            while let Some(kernel) = kernels.get(next.fetch_add(1, Ordering::Relaxed)) {
+            while let Some(kernel) = missing.get(next.fetch_add(1, Ordering::Relaxed)) {
                 gpu.pipeline(kernel)?;
             }
             Ok(())
         };
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let threads = cores.min(kernels.len()).min(MAX_COMPILERS);
+        let threads = cores.min(missing.len()).min(MAX_COMPILERS);
         let made = std::thread::scope(|scope| {
             let others: Vec<_> = (1..threads)
                 .map_while(|_| {

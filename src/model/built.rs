@@ -95,9 +95,7 @@ impl Built {
         });
         layers.collect()
     }
-}
 
-impl Built {
     /// Starts evaluation `index` of a run of `steps`.
     ///
     /// # Errors

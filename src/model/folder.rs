@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::weights::Tensors;
 use crate::error::short;
-use crate::files::{PARSED, json, read_model_file, utf8};
+use crate::files::{PARSED, is_absent, json, read_model_file, utf8};
 use crate::{Error, Result, memory};
 
 #[derive(Deserialize)]
@@ -23,8 +23,7 @@ impl Tensors {
     pub fn read(folder: &Path) -> Result<Self> {
         let mut tensors = Self::new(folder);
         let index_path = folder.join("model.safetensors.index.json");
-        // A link that leads nowhere is an index all the same.
-        if std::fs::symlink_metadata(&index_path).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
+        if is_absent(&index_path) {
             tensors.add_file(&folder.join("model.safetensors"))?;
             return Ok(tensors);
         }

@@ -33,14 +33,10 @@ impl Vocabulary {
     /// Reads the tokenizer of a folder: its `tokenizer.json`, or if there is none, its `vocab.json` and `merges.txt`.
     #[cfg(all(feature = "tokenizer", not(target_family = "wasm")))]
     pub(super) fn read_folder(folder: &Path, config: &Config) -> Result<Self> {
-        use crate::files::read_model_file;
+        use crate::files::{is_absent, read_model_file};
 
-        // A link that leads nowhere is a file all the same.
-        let lacks = |path: &Path| {
-            std::fs::symlink_metadata(path).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
-        };
         let [json, vocab, merges] = ["tokenizer.json", "vocab.json", "merges.txt"].map(|name| folder.join(name));
-        if !lacks(&json) || lacks(&vocab) {
+        if !is_absent(&json) || is_absent(&vocab) {
             return Self::read(&json, config);
         }
         let (pieces, pairs) = (read_model_file(&vocab)?, read_model_file(&merges)?);

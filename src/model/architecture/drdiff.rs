@@ -142,10 +142,10 @@ impl Network for DrDiff {
             routing.push(indices);
         }
         let (layers, dim) = (self.layers.len(), config.model_dim);
-        let last = [Chunks::Head(layers).shift(dim), Chunks::Head(layers).scale(dim)];
-        let hidden = net.norm(x, last)?;
+        let last = norm(config, Chunks::Head(layers));
+        let hidden = g.push1(last, &[Some(x), Some(states.time)])?;
         let norm = match shape.sharpening == Sharpening::default() {
-            true => last,
+            true => [last.shift_offset, last.scale_offset],
             // What is sharpened comes behind.
             false => [config.modulation_len(), config.modulation_len() + dim],
         };
@@ -179,21 +179,10 @@ impl Building<'_> {
         linear(g, x0, &w.input_self, None, Some(x))
     }
 
-    /// RMS norm with the shift and scale at these places of the time's row.
-    fn norm(&mut self, x: Value, [shift_offset, scale_offset]: [usize; 2]) -> Result<Value> {
-        let norm = Norm { kind: NormKind::Rms, eps: self.config.norm_eps, shift_offset, scale_offset };
-        self.graph.push1(norm, &[Some(x), Some(self.states.time)])
-    }
-
     fn attention(&mut self, index: usize, layer: &Layer, x: Value) -> Result<Value> {
         let (config, chunks) = (self.config, Chunks::Attention(index));
         let g = &mut *self.graph;
-        let norm = Norm {
-            kind: NormKind::Rms,
-            eps: config.norm_eps,
-            shift_offset: chunks.shift(config.model_dim),
-            scale_offset: chunks.scale(config.model_dim),
-        };
+        let norm = norm(config, chunks);
         let (heads, rotary_dim) = (config.heads, config.rotary_dim);
         let weight = g.constant(&layer.qkv);
         let inputs = [Some(x), Some(weight), None, Some(self.states.time), Some(self.states.rope)];
@@ -228,6 +217,12 @@ impl Building<'_> {
         let outputs = g.push(op, &inputs)?;
         Ok((outputs[0], outputs[1]))
     }
+}
+
+/// RMS norm with the shift and scale of `chunks`.
+fn norm(config: &Config, chunks: Chunks) -> Norm {
+    let (shift_offset, scale_offset) = (chunks.shift(config.model_dim), chunks.scale(config.model_dim));
+    Norm { kind: NormKind::Rms, eps: config.norm_eps, shift_offset, scale_offset }
 }
 
 /// What its memory is called where it is refused.

@@ -55,8 +55,9 @@ const OUT: Output = Output::f32(0, "out", &[Dim::Front, D], Accuracy::Nmse(1e-9)
 const INDICES: Output = Output::u32(1, "indices", &[Dim::Rows, TOP_K], Accuracy::Exact);
 const COUNTS: Output = Output::u32(2, "counts", &[E], Accuracy::Exact);
 
-const TOP_K_SETTING: Setting = Setting { name: "top_k", default: "", meaning: "experts that a token goes to" };
-const WIDTHS: Setting =
+pub(super) const TOP_K_SETTING: Setting =
+    Setting { name: "top_k", default: "", meaning: "experts that a token goes to" };
+pub(super) const WIDTHS: Setting =
     Setting { name: "widths", default: "", meaning: "tensor u32 [E], hidden units of each expert, 0 included" };
 const GATE_OFFSET: Setting = Setting { name: "gate_offset", default: "0", meaning: "first element of scale" };
 
@@ -73,13 +74,18 @@ pub static SIGNATURE: Signature = Signature::new(
 pub const ENTRY: Entry = Entry { signature: &SIGNATURE, kernels: gpu::KERNELS, build };
 
 fn build(arguments: &mut Arguments) -> Result<Box<dyn Op>> {
-    let widths = arguments.constant(WIDTHS)?;
-    let widths = match (widths.as_u32(), widths.desc().shape.len()) {
-        (Some(words), 1) => words.to_vec(),
-        _ => return Err(Error::shape(SIGNATURE.name, WIDTHS.name, widths.desc().to_string(), "u32 [E]")),
-    };
+    let widths = widths(SIGNATURE.name, arguments)?;
     let gate_offset = arguments.offset(GATE_OFFSET, SCALE)?;
     Ok(Box::new(Experts { top_k: arguments.setting(TOP_K_SETTING)?, widths, gate_offset }))
+}
+
+/// The widths that the settings of `op` say.
+pub(super) fn widths(op: &'static str, arguments: &mut Arguments) -> Result<Vec<u32>> {
+    let widths = arguments.constant(WIDTHS)?;
+    match (widths.as_u32(), widths.desc().shape.len()) {
+        (Some(words), 1) => Ok(words.to_vec()),
+        _ => Err(Error::shape(op, WIDTHS.name, widths.desc().to_string(), "u32 [E]")),
+    }
 }
 
 impl Experts {

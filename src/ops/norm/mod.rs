@@ -51,10 +51,12 @@ const X: Input = Input::f32(0, "x", &[Dim::Front, D]);
 const MODULATION: Input = Input::any(1, "modulation").optional();
 const Y: Output = Output::f32(0, "y", &[Dim::Front, D], Accuracy::Nmse(1e-9));
 
-const KIND: Setting = Setting { name: "kind", default: "rms", meaning: "rms or layer" };
-const EPS: Setting = Setting { name: "eps", default: "1e-6", meaning: "added to the mean square" };
-const SHIFT_OFFSET: Setting = Setting { name: "shift_offset", default: "0", meaning: "first element of the shift" };
-const SCALE_OFFSET: Setting = Setting { name: "scale_offset", default: "0", meaning: "first element of the scale" };
+pub(super) const KIND: Setting = Setting { name: "kind", default: "rms", meaning: "rms or layer" };
+pub(super) const EPS: Setting = Setting { name: "eps", default: "1e-6", meaning: "added to the mean square" };
+pub(super) const SHIFT_OFFSET: Setting =
+    Setting { name: "shift_offset", default: "0", meaning: "first element of the shift" };
+pub(super) const SCALE_OFFSET: Setting =
+    Setting { name: "scale_offset", default: "0", meaning: "first element of the scale" };
 
 /// What it takes and gives.
 pub static SIGNATURE: Signature = Signature::new(
@@ -69,12 +71,17 @@ pub static SIGNATURE: Signature = Signature::new(
 pub const ENTRY: Entry = Entry { signature: &SIGNATURE, kernels: gpu::KERNELS, build };
 
 fn build(arguments: &mut Arguments) -> Result<Box<dyn Op>> {
-    Ok(Box::new(Norm {
+    Ok(Box::new(from_settings(arguments, MODULATION)?))
+}
+
+/// The norm that the settings of an op say, whose shift and scale are in `modulation`.
+pub(super) fn from_settings(arguments: &mut Arguments, modulation: Input) -> Result<Norm> {
+    Ok(Norm {
         kind: arguments.choice(KIND, &[("rms", NormKind::Rms), ("layer", NormKind::Layer)])?,
         eps: arguments.setting(EPS)?,
-        shift_offset: arguments.offset(SHIFT_OFFSET, MODULATION)?,
-        scale_offset: arguments.offset(SCALE_OFFSET, MODULATION)?,
-    }))
+        shift_offset: arguments.offset(SHIFT_OFFSET, modulation)?,
+        scale_offset: arguments.offset(SCALE_OFFSET, modulation)?,
+    })
 }
 
 /// Refuses an eps that is not a number above 0, or one that a device may take for 0.

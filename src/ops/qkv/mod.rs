@@ -6,9 +6,9 @@ mod gpu;
 #[cfg(feature = "reference")]
 mod reference;
 
-use super::norm::check_eps;
+use super::Norm;
+use super::norm::{self, EPS, KIND, SCALE_OFFSET, SHIFT_OFFSET, check_eps};
 use super::rope::check_dim;
-use super::{Norm, NormKind};
 use crate::gpu::Capabilities;
 #[cfg(feature = "cpu")]
 use crate::op::CpuIo;
@@ -53,10 +53,6 @@ const V: Output = Output::f32(2, "v", &[Dim::Front, R, KV_DIM], Accuracy::Nmse(1
 const HEADS: Setting = Setting { name: "heads", default: "", meaning: "H, heads of q" };
 const KV_HEADS: Setting = Setting { name: "kv_heads", default: "", meaning: "Hkv, heads of k and of v" };
 const ROTARY_DIM: Setting = Setting { name: "rotary_dim", default: "", meaning: "dims of a head that are turned" };
-const KIND: Setting = Setting { name: "kind", default: "rms", meaning: "rms or layer" };
-const EPS: Setting = Setting { name: "eps", default: "1e-6", meaning: "added to the mean square" };
-const SHIFT_OFFSET: Setting = Setting { name: "shift_offset", default: "0", meaning: "first element of the shift" };
-const SCALE_OFFSET: Setting = Setting { name: "scale_offset", default: "0", meaning: "first element of the scale" };
 
 /// What it takes and gives.
 pub static SIGNATURE: Signature = Signature::new(
@@ -75,12 +71,7 @@ fn build(arguments: &mut Arguments) -> Result<Box<dyn Op>> {
         heads: arguments.setting(HEADS)?,
         kv_heads: arguments.setting(KV_HEADS)?,
         rotary_dim: arguments.setting(ROTARY_DIM)?,
-        norm: Norm {
-            kind: arguments.choice(KIND, &[("rms", NormKind::Rms), ("layer", NormKind::Layer)])?,
-            eps: arguments.setting(EPS)?,
-            shift_offset: arguments.offset(SHIFT_OFFSET, MODULATION)?,
-            scale_offset: arguments.offset(SCALE_OFFSET, MODULATION)?,
-        },
+        norm: norm::from_settings(arguments, MODULATION)?,
     }))
 }
 

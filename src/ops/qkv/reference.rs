@@ -2,8 +2,9 @@
 
 use drdiff_reference::nn::{self, RopeDims};
 
-use super::{BIAS, D, MODULATION, NormKind, Qkv, R, TABLE, W, WEIGHT, X};
+use super::{BIAS, D, MODULATION, Qkv, R, TABLE, W, WEIGHT, X};
 use crate::op::{ReferenceData, ReferenceIo, Shapes};
+use crate::ops::NormKind;
 
 pub(super) fn run(op: &Qkv, shapes: &Shapes, io: &ReferenceIo<'_>) -> Vec<ReferenceData> {
     let (rows, dim, all) = (shapes.input(X).rows(), shapes.size(D), shapes.size(W));

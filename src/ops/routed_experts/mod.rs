@@ -6,8 +6,8 @@ mod gpu;
 #[cfg(feature = "reference")]
 mod reference;
 
-use super::experts::Experts;
-use super::norm::{Norm, NormKind, check_eps};
+use super::experts::{Experts, TOP_K_SETTING, WIDTHS, widths};
+use super::norm::{EPS, Norm, NormKind, check_eps};
 use super::router::Router;
 use crate::gpu::Capabilities;
 #[cfg(feature = "cpu")]
@@ -15,7 +15,7 @@ use crate::op::CpuIo;
 use crate::op::{Accuracy, Arguments, Choice, Cost, Dim, Entry, Input, Op, Output, Setting, Shapes, Signature};
 #[cfg(feature = "reference")]
 use crate::op::{ReferenceData, ReferenceIo};
-use crate::{Desc, Error, Result};
+use crate::{Desc, Result};
 
 /// The second half of a layer: `out = x + scale * experts(h)`, where `h` is the RMS norm of `x` as
 /// [`Norm`] makes it, the logits are the [`Router`]'s of `h`, and the experts are those of
@@ -59,10 +59,6 @@ const OUT: Output = Output::f32(0, "out", &[Dim::Front, D], Accuracy::Nmse(1e-9)
 const INDICES: Output = Output::u32(1, "indices", &[Dim::Rows, TOP_K], Accuracy::Exact);
 const COUNTS: Output = Output::u32(2, "counts", &[E], Accuracy::Exact);
 
-const TOP_K_SETTING: Setting = Setting { name: "top_k", default: "", meaning: "experts that a token goes to" };
-const WIDTHS: Setting =
-    Setting { name: "widths", default: "", meaning: "tensor u32 [E], hidden units of each expert, 0 included" };
-const EPS: Setting = Setting { name: "eps", default: "1e-6", meaning: "added to the mean square" };
 const SHIFT_OFFSET: Setting =
     Setting { name: "shift_offset", default: "0", meaning: "first element of the norm's shift" };
 const SCALE_OFFSET: Setting =
@@ -83,11 +79,7 @@ pub static SIGNATURE: Signature = Signature::new(
 pub const ENTRY: Entry = Entry { signature: &SIGNATURE, kernels: gpu::KERNELS, build };
 
 fn build(arguments: &mut Arguments) -> Result<Box<dyn Op>> {
-    let widths = arguments.constant(WIDTHS)?;
-    let widths = match (widths.as_u32(), widths.desc().shape.len()) {
-        (Some(words), 1) => words.to_vec(),
-        _ => return Err(Error::shape(SIGNATURE.name, WIDTHS.name, widths.desc().to_string(), "u32 [E]")),
-    };
+    let widths = widths(SIGNATURE.name, arguments)?;
     Ok(Box::new(RoutedExperts {
         top_k: arguments.setting(TOP_K_SETTING)?,
         widths,

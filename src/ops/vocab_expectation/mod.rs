@@ -14,7 +14,7 @@ use crate::op::{Accuracy, Arguments, Choice, Cost, Dim, Entry, Input, Op, Output
 #[cfg(feature = "reference")]
 use crate::op::{ReferenceData, ReferenceIo};
 use crate::ops::StepRow;
-use crate::ops::norm::check_eps;
+use crate::ops::norm::{SCALE_OFFSET, SHIFT_OFFSET, check_eps};
 use crate::{Desc, Error, Result};
 
 /// `x0 = softmax(logits) embed` with `logits = h unembed^T + skip embed^T`, and of each row `lse` (natural log of the sum of
@@ -63,8 +63,6 @@ const ENTROPY: Output = Output::f32(2, "entropy", &[Dim::Front], Accuracy::Nmse(
 const TOKEN: Output = Output::u32(3, "token", &[Dim::Front], Accuracy::NearTie);
 
 const EPS: Setting = Setting { name: "eps", default: "1e-6", meaning: "added to the mean square of h" };
-const SHIFT_OFFSET: Setting = Setting { name: "shift_offset", default: "0", meaning: "first element of the shift" };
-const SCALE_OFFSET: Setting = Setting { name: "scale_offset", default: "0", meaning: "first element of the scale" };
 
 /// What it takes and gives.
 pub static SIGNATURE: Signature = Signature::new(
